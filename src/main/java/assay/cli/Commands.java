@@ -1,0 +1,16 @@
+package assay.cli;
+
+import java.util.List;
+
+/**
+ * The commands, in the order in which {@code assay --help} lists them. A new command is added here
+ * and nowhere else.
+ */
+final class Commands {
+  private Commands() {}
+
+  /** Fresh instances: a command keeps the options of one invocation. */
+  static List<Object> all() {
+    return List.of();
+  }
+}
