@@ -1,0 +1,116 @@
+package assay.engine;
+
+import assay.backend.SamplingSpec;
+import assay.model.DType;
+import assay.model.Precision;
+import assay.model.UserError;
+
+/**
+ * What a session is made for; all memory follows from it.
+ *
+ * @param precision how weight matrices are stored
+ * @param kvType storage of the KV cache
+ * @param batch sequences
+ * @param maxSeqLen slots of the KV cache per sequence
+ * @param maxPassTokens tokens per sequence in one pass; longer prompts go in chunks
+ * @param logitRows rows of logits computed at once; at least the batch
+ * @param maxDraws tokens that can be sampled per sequence
+ * @param sampling how the next token is chosen
+ * @param seed of the random numbers for sampling
+ * @param causal false lets every query see every key (with a mask matrix, exactly what it allows)
+ * @param attention tiled or stored scores
+ * @param storedTypes keep weight matrices in the type of their source (quantised checkpoints) instead of the precision's
+ */
+public record SessionOptions(
+    Precision precision,
+    DType kvType,
+    int batch,
+    int maxSeqLen,
+    int maxPassTokens,
+    int logitRows,
+    int maxDraws,
+    SamplingSpec sampling,
+    long seed,
+    boolean causal,
+    AttentionPath attention,
+    boolean storedTypes) {
+
+  /** Checks the counts. */
+  public SessionOptions {
+    if (batch < 1 || maxSeqLen < 1 || maxPassTokens < 1 || maxDraws < 1) {
+      throw new UserError(
+          "batch %d, context %d, pass %d, draws %d: expected 1 or more each"
+              .formatted(batch, maxSeqLen, maxPassTokens, maxDraws));
+    }
+    if (logitRows < batch) {
+      throw new UserError("logit rows %d: expected at least the batch %d".formatted(logitRows, batch));
+    }
+    maxPassTokens = Math.min(maxPassTokens, maxSeqLen);
+  }
+
+  /** Greedy decoding of {@code batch} sequences of up to {@code maxSeqLen} tokens, prompts in chunks of up to 512. */
+  public static SessionOptions of(Precision precision, int batch, int maxSeqLen) {
+    return new SessionOptions(
+        precision,
+        precision.kvCacheType(),
+        batch,
+        maxSeqLen,
+        512,
+        batch,
+        maxSeqLen,
+        SamplingSpec.GREEDY,
+        1,
+        true,
+        AttentionPath.TILED,
+        false);
+  }
+
+  /** The same with another KV cache type. */
+  public SessionOptions withKvType(DType type) {
+    return new SessionOptions(
+        precision, type, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
+        causal, attention, storedTypes);
+  }
+
+  /** The same with passes of another length. */
+  public SessionOptions withMaxPassTokens(int tokens) {
+    return new SessionOptions(
+        precision, kvType, batch, maxSeqLen, tokens, logitRows, maxDraws, sampling, seed, causal,
+        attention, storedTypes);
+  }
+
+  /** The same with room for more rows of logits at once. */
+  public SessionOptions withLogitRows(int rows) {
+    return new SessionOptions(
+        precision, kvType, batch, maxSeqLen, maxPassTokens, rows, maxDraws, sampling, seed, causal,
+        attention, storedTypes);
+  }
+
+  /** The same with another sampling. */
+  public SessionOptions withSampling(SamplingSpec spec, long seed) {
+    return new SessionOptions(
+        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, spec, seed,
+        causal, attention, storedTypes);
+  }
+
+  /** The same with or without the causal mask. */
+  public SessionOptions withCausal(boolean causal) {
+    return new SessionOptions(
+        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
+        causal, attention, storedTypes);
+  }
+
+  /** The same with another way of attention. */
+  public SessionOptions withAttention(AttentionPath path) {
+    return new SessionOptions(
+        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
+        causal, path, storedTypes);
+  }
+
+  /** The same with matrices in the types of their source. */
+  public SessionOptions withStoredTypes(boolean storedTypes) {
+    return new SessionOptions(
+        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
+        causal, attention, storedTypes);
+  }
+}

@@ -1,0 +1,45 @@
+package assay.model;
+
+/** How rotary frequencies are stretched for longer contexts ({@code rope_scaling} of a config.json). */
+public sealed interface RopeScaling {
+  /** The scaled frequency of one pair of elements; {@code frequency} in radians per position. */
+  double scale(double frequency);
+
+  /** No scaling. */
+  record None() implements RopeScaling {
+    @Override
+    public double scale(double frequency) {
+      return frequency;
+    }
+  }
+
+  /** Position interpolation: every frequency divided by {@code factor} (Chen et al. 2023). */
+  record Linear(double factor) implements RopeScaling {
+    @Override
+    public double scale(double frequency) {
+      return frequency / factor;
+    }
+  }
+
+  /**
+   * Llama 3's three bands: wavelengths below c/highFreqFactor stay, those above c/lowFreqFactor are divided by {@code factor}, those between are
+   * interpolated, c being {@code originalMaxPositions}.
+   */
+  record Llama3(
+      double factor, double lowFreqFactor, double highFreqFactor, int originalMaxPositions)
+      implements RopeScaling {
+    @Override
+    public double scale(double frequency) {
+      double wavelength = 2 * Math.PI / frequency;
+      if (wavelength < originalMaxPositions / highFreqFactor) {
+        return frequency;
+      }
+      if (wavelength > originalMaxPositions / lowFreqFactor) {
+        return frequency / factor;
+      }
+      double s =
+          (originalMaxPositions / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+      return (1 - s) * frequency / factor + s * frequency;
+    }
+  }
+}

@@ -1,0 +1,39 @@
+package assay.model;
+
+/**
+ * Something that the user gave cannot be used: one line that says what, where and what was expected. The command line prints the message alone
+ * and ends with {@link #exitCode()}.
+ */
+public class UserError extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** Wrong use or bad input. */
+  public static final int BAD_INPUT = 2;
+
+  /** The model does not fit the device's memory; refused before anything is allocated. */
+  public static final int DOES_NOT_FIT = 3;
+
+  /** The device failed. */
+  public static final int DEVICE_FAILED = 4;
+
+  /** A check that was asked for did not hold. */
+  public static final int CHECK_FAILED = 5;
+
+  private final int exitCode;
+
+  /** Bad input: exit code 2. */
+  public UserError(String message) {
+    this(BAD_INPUT, message);
+  }
+
+  /** One of the constants above with its one-line message. */
+  public UserError(int exitCode, String message) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+
+  /** The process's exit code. */
+  public int exitCode() {
+    return exitCode;
+  }
+}
