@@ -4,9 +4,11 @@ import assay.model.ModelConfig;
 import assay.model.PositionKind;
 
 /**
- * Shape and mask of one attention operation. A query at slot i of sequence b sees key slot j when all of these hold: keyStart[b] ≤ j; j ≤ i if {@code
- * causal}, else j &lt; slot + tokensPerSequence (everything written so far); i − j &lt; window if {@code window} &gt; 0; mask[i][j] ≠ 0 if a mask matrix is
- * given. A query that sees nothing gets zeros. Scores are q·k·scale, with ALiBi plus slope(head)·(j − i).
+ * Shape and mask of one attention operation. A query at slot i of sequence b sees key slot j when
+ * all of these hold: keyStart[b] ≤ j; j ≤ i if {@code causal}, else j &lt; slot + tokensPerSequence
+ * (everything written so far); i − j &lt; window if {@code window} &gt; 0; mask[i][j] ≠ 0 if a mask
+ * matrix is given. A query that sees nothing gets zeros. Scores are q·k·scale, with ALiBi plus
+ * slope(head)·(j − i).
  *
  * @param batch sequences
  * @param tokensPerSequence tokens of this pass per sequence
@@ -63,8 +65,9 @@ public record AttentionSpec(
   }
 
   /**
-   * ALiBi's slope of a head: the geometric sequence 2^(−8/n·(h+1)) for a power of two n, interleaved with that of 2n for the heads beyond the largest
-   * power of two (Press et al. 2022, and their reference code).
+   * ALiBi's slope of a head: the geometric sequence 2^(−8/n·(h+1)) for a power of two n,
+   * interleaved with that of 2n for the heads beyond the largest power of two (Press et al. 2022,
+   * and their reference code).
    */
   public static double alibiSlope(int head, int nHeads) {
     int power = Integer.highestOneBit(nHeads);

@@ -11,11 +11,14 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A device. Every operation and transfer is <em>enqueued</em> in order and may run later than the call; {@link #await} waits for all of it. Shapes are checked
- * on entry. Activations are of type {@link #activationType}; {@code n} is the number of rows of a pass (batch · tokens per sequence). Unless said otherwise
- * outputs must not overlap inputs, and only matrices of weights may be packed or of a blocked type.
+ * A device. Every operation and transfer is <em>enqueued</em> in order and may run later than the
+ * call; {@link #await} waits for all of it. Shapes are checked on entry. Activations are of type
+ * {@link #activationType}; {@code n} is the number of rows of a pass (batch · tokens per sequence).
+ * Unless said otherwise outputs must not overlap inputs, and only matrices of weights may be packed
+ * or of a blocked type.
  *
- * <p>All calls come from the thread that made the back end. Nothing here falls back silently: what a device cannot do throws.
+ * <p>All calls come from the thread that made the back end. Nothing here falls back silently: what
+ * a device cannot do throws.
  */
 public interface Backend extends AutoCloseable {
 
@@ -27,7 +30,10 @@ public interface Backend extends AutoCloseable {
   /** Whether the device has this precision mode. */
   boolean supports(Precision precision);
 
-  /** In words, the arithmetic that matrix products of this precision really use: {@code prefill} of many rows or decode of few. */
+  /**
+   * In words, the arithmetic that matrix products of this precision really use: {@code prefill} of
+   * many rows or decode of few.
+   */
   String arithmetic(Precision precision, boolean prefill);
 
   /** The type of activations at this precision. */
@@ -48,21 +54,28 @@ public interface Backend extends AutoCloseable {
    */
   Arena newArena(MemoryCategory category, long capacityBytes);
 
-  /** Scratch bytes that the operations of such a session need, from {@link #reserveWorkspace}'s own arithmetic; 0 where none. */
+  /**
+   * Scratch bytes that the operations of such a session need, from {@link #reserveWorkspace}'s own
+   * arithmetic; 0 where none.
+   */
   long workspaceBytes(SessionShape shape);
 
   /** Hands over the scratch memory, {@link #workspaceBytes} of it, before the first operation. */
   void reserveWorkspace(SessionShape shape, Arena arena);
 
   /**
-   * A weight matrix [rows, columns] from an arena, in the layout that this device multiplies fastest ({@link Tensor.Layout#PACKED} or not): always exactly
-   * {@code type.bytes(rows, columns)}.
+   * A weight matrix [rows, columns] from an arena, in the layout that this device multiplies
+   * fastest ({@link Tensor.Layout#PACKED} or not): always exactly {@code type.bytes(rows,
+   * columns)}.
    */
   default Tensor weight(assay.tensor.TensorAllocator arena, DType type, int rows, int columns) {
     return arena.allocate(type, rows, columns);
   }
 
-  /** Writes rows [firstRow, firstRow + rowCount) of a weight from row-major stored bytes. {@code source} is free again on return. */
+  /**
+   * Writes rows [firstRow, firstRow + rowCount) of a weight from row-major stored bytes. {@code
+   * source} is free again on return.
+   */
   void writeWeight(Tensor weight, int firstRow, int rowCount, MemorySegment source);
 
   /** Reads rows back as row-major stored bytes; complete on return. */
@@ -71,14 +84,18 @@ public interface Backend extends AutoCloseable {
   /** Copies dense host bytes into a row-major tensor. {@code source} is free again on return. */
   void write(Tensor target, MemorySegment source);
 
-  /** Copies a row-major tensor to dense host bytes; awaits everything before it and is complete on return. */
+  /**
+   * Copies a row-major tensor to dense host bytes; awaits everything before it and is complete on
+   * return.
+   */
   void read(Tensor source, MemorySegment target);
 
   /** Sets every byte of a dense tensor to zero. */
   void zero(Tensor target);
 
   /**
-   * Fills F32 {@code out} with the device's uniform random numbers in [0, 1), the same for the same seed on the same kind of back end.
+   * Fills F32 {@code out} with the device's uniform random numbers in [0, 1), the same for the same
+   * seed on the same kind of back end.
    */
   void fillUniform(Tensor out, long seed);
 
@@ -87,7 +104,10 @@ public interface Backend extends AutoCloseable {
   /** Returns when everything enqueued has run; a failure of an earlier operation is thrown here. */
   void await();
 
-  /** Runs {@code body} once, recording the operations that it enqueues (they do run). The body must enqueue operations only, no transfers. */
+  /**
+   * Runs {@code body} once, recording the operations that it enqueues (they do run). The body must
+   * enqueue operations only, no transfers.
+   */
   Recording record(Runnable body);
 
   /** A new mark for the device's clock. */
@@ -129,7 +149,10 @@ public interface Backend extends AutoCloseable {
     norm(kind, x, gain, bias, eps, out);
   }
 
-  /** RMS norm of each head's headDim elements of x, in place: x [n, heads·headDim] strided, gain F32 [1, headDim] (Qwen 3). */
+  /**
+   * RMS norm of each head's headDim elements of x, in place: x [n, heads·headDim] strided, gain F32
+   * [1, headDim] (Qwen 3).
+   */
   void headNorm(Tensor x, Tensor gain, float eps);
 
   /**
@@ -145,7 +168,8 @@ public interface Backend extends AutoCloseable {
   void bias(Tensor x, Tensor bias);
 
   /**
-   * {@link assay.model.OpKind#ROPE}, in place: elements i and i + headDim/2 of each head are rotated by the angle of the row's position.
+   * {@link assay.model.OpKind#ROPE}, in place: elements i and i + headDim/2 of each head are
+   * rotated by the angle of the row's position.
    *
    * @param x [n, heads·headDim], rows may be strided
    * @param table F32 [positions, headDim]: cosines of the headDim/2 angles, then sines
@@ -153,14 +177,17 @@ public interface Backend extends AutoCloseable {
   void rope(Tensor x, int headDim, Tensor table, StepState state);
 
   /**
-   * {@link assay.model.OpKind#STORE_KV}: writes this pass's k and v [n, nKvHeads·headDim] (strided) into the caches, converting to their type.
+   * {@link assay.model.OpKind#STORE_KV}: writes this pass's k and v [n, nKvHeads·headDim] (strided)
+   * into the caches, converting to their type.
    *
    * @param kCache [batch·nKvHeads·maxSeqLen, headDim], row {@link AttentionSpec#cacheRow}
    */
-  void storeKv(AttentionSpec spec, Tensor k, Tensor v, StepState state, Tensor kCache, Tensor vCache);
+  void storeKv(
+      AttentionSpec spec, Tensor k, Tensor v, StepState state, Tensor kCache, Tensor vCache);
 
   /**
-   * {@link assay.model.OpKind#ATTENTION} of this pass's queries over everything in the cache, without stored scores.
+   * {@link assay.model.OpKind#ATTENTION} of this pass's queries over everything in the cache,
+   * without stored scores.
    *
    * @param q [n, nHeads·headDim], rows may be strided
    * @param mask U8 [maxSeqLen, maxSeqLen] by slots [query, key], 0 hides; null for none
@@ -176,8 +203,10 @@ public interface Backend extends AutoCloseable {
       Tensor out);
 
   /**
-   * The plain path of attention, with all scores in memory: {@link assay.model.OpKind#ATTENTION_SCORES}, {@link assay.model.OpKind#MASK}, {@link
-   * assay.model.OpKind#SOFTMAX}, {@link assay.model.OpKind#ATTENTION_VALUES}. The same result as {@link #attention}; claims M7 and C8 compare the two.
+   * The plain path of attention, with all scores in memory: {@link
+   * assay.model.OpKind#ATTENTION_SCORES}, {@link assay.model.OpKind#MASK}, {@link
+   * assay.model.OpKind#SOFTMAX}, {@link assay.model.OpKind#ATTENTION_VALUES}. The same result as
+   * {@link #attention}; claims M7 and C8 compare the two.
    *
    * @param scores F32 [n·nHeads, maxSeqLen], scratch: row r·nHeads + h
    */
@@ -210,7 +239,8 @@ public interface Backend extends AutoCloseable {
       AttentionSpec spec, Tensor scores, Tensor vCache, StepState state, Tensor out);
 
   /**
-   * {@link assay.model.OpKind#ACTIVATION}: gated, x [n, 2·width] = [gate | up]: out = act(gate) ⊙ up; plain, x [n, width]: out = act(x).
+   * {@link assay.model.OpKind#ACTIVATION}: gated, x [n, 2·width] = [gate | up]: out = act(gate) ⊙
+   * up; plain, x [n, width]: out = act(x).
    *
    * @param out [n, width]
    */
@@ -238,7 +268,10 @@ public interface Backend extends AutoCloseable {
   /** {@link assay.model.OpKind#ADVANCE}: counters[SLOT] += tokens, counters[DRAW] += draws. */
   void advance(StepState state, int tokens, int draws);
 
-  /** Frees everything. Arenas still open are a mistake of the caller and are named in an exception after being freed. */
+  /**
+   * Frees everything. Arenas still open are a mistake of the caller and are named in an exception
+   * after being freed.
+   */
   @Override
   void close();
 }

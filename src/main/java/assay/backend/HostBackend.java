@@ -13,8 +13,9 @@ import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * What back ends on the CPU share: off-heap memory as device memory, transfers by copy, and operations that have run when the call returns (which the
- * interface allows). A recording keeps the body and runs it again.
+ * What back ends on the CPU share: off-heap memory as device memory, transfers by copy, and
+ * operations that have run when the call returns (which the interface allows). A recording keeps
+ * the body and runs it again.
  */
 public abstract class HostBackend implements Backend {
   private static final Path MEMINFO = Path.of("/proc/meminfo");
@@ -28,7 +29,10 @@ public abstract class HostBackend implements Backend {
     return hostMemory();
   }
 
-  /** Physical memory of this host: MemTotal and MemAvailable where the system tells, else what the JVM knows. */
+  /**
+   * Physical memory of this host: MemTotal and MemAvailable where the system tells, else what the
+   * JVM knows.
+   */
   public static DeviceMemory hostMemory() {
     try {
       long total = -1;
@@ -68,8 +72,7 @@ public abstract class HostBackend implements Backend {
     if (capacityBytes > free) {
       throw new UserError(
           UserError.DOES_NOT_FIT,
-          "%s of %d bytes do not fit: %d bytes are free"
-              .formatted(category, capacityBytes, free));
+          "%s of %d bytes do not fit: %d bytes are free".formatted(category, capacityBytes, free));
     }
     return new HostArena(category, capacityBytes, liveBytes);
   }

@@ -4,7 +4,10 @@ import assay.model.DType;
 import assay.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/** The shape rules of every operation in one place: each back end calls these on entry, so that all refuse the same mistakes with the same words. */
+/**
+ * The shape rules of every operation in one place: each back end calls these on entry, so that all
+ * refuse the same mistakes with the same words.
+ */
 public final class OpShapes {
   private OpShapes() {}
 

@@ -3,9 +3,11 @@ package assay.backend;
 import assay.model.UserError;
 
 /**
- * How the next token is chosen (claims I3–I5): logits are divided by the temperature; the {@code topK} most probable are kept (0: all); of those, renormalised,
- * the smallest set whose cumulative probability exceeds {@code topP}, in order of falling probability; the draw is from the kept, renormalised. Among equal
- * probabilities the smaller id comes first, everywhere. Temperature 0, top-k 1 and top-p 0 are greedy.
+ * How the next token is chosen (claims I3–I5): logits are divided by the temperature; the {@code
+ * topK} most probable are kept (0: all); of those, renormalised, the smallest set whose cumulative
+ * probability exceeds {@code topP}, in order of falling probability; the draw is from the kept,
+ * renormalised. Among equal probabilities the smaller id comes first, everywhere. Temperature 0,
+ * top-k 1 and top-p 0 are greedy.
  */
 public record SamplingSpec(float temperature, int topK, float topP) {
   /** The most probable token, the smallest id of equals. */

@@ -12,8 +12,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The forward pass over {@code tokensPerSequence} tokens of each sequence, as one straight story. All views are made here, once per length of pass, so that
- * enqueueing allocates nothing.
+ * The forward pass over {@code tokensPerSequence} tokens of each sequence, as one straight story.
+ * All views are made here, once per length of pass, so that enqueueing allocates nothing.
  */
 final class ForwardPass {
   private final Backend backend;
@@ -106,8 +106,7 @@ final class ForwardPass {
 
   /** Everything up to the residual stream after the last block. */
   void enqueueBlocks(Tensor tokens, @Nullable PassObserver observer) {
-    backend.embed(
-        tokens, weights.embedding(), weights.positionEmbedding(), state, residual);
+    backend.embed(tokens, weights.embedding(), weights.positionEmbedding(), state, residual);
     Weights.Layer first = weights.layers().getFirst();
     norm(residual, first.attentionNorm(), first.attentionNormBias(), normed);
     if (observer != null) {
@@ -180,8 +179,7 @@ final class ForwardPass {
       int count = Math.min(capacity, residual.rows() - first);
       Tensor out = activations.lastNormed.rows(0, count);
       Tensor logits = activations.logits.rows(0, count);
-      norm(
-          residual.rows(first, count), weights.finalNorm(), weights.finalNormBias(), out);
+      norm(residual.rows(first, count), weights.finalNorm(), weights.finalNormBias(), out);
       backend.matmul(out, weights.head(), logits, false);
       observer.logits(first, out, logits);
     }

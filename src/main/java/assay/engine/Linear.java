@@ -6,8 +6,10 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A linear layer y = x·Wᵀ + b whose output may be made of several projections side by side (q|k|v, gate|up). Where all parts share a storage type they are one
- * matrix, so that one product reads the input once; a quantised file may mix types, then each part is its own product into its columns of y.
+ * A linear layer y = x·Wᵀ + b whose output may be made of several projections side by side (q|k|v,
+ * gate|up). Where all parts share a storage type they are one matrix, so that one product reads the
+ * input once; a quantised file may mix types, then each part is its own product into its columns of
+ * y.
  *
  * @param parts matrices [rows of the part, in], their outputs concatenated
  * @param bias F32 [1, out] or null

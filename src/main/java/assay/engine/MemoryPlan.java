@@ -8,7 +8,8 @@ import java.util.Map;
  * Device bytes of a session by category.
  *
  * @param tensorBytes exact bytes of all tensors
- * @param reservedBytes the same with each tensor rounded up to its alignment: what the device is asked for
+ * @param reservedBytes the same with each tensor rounded up to its alignment: what the device is
+ *     asked for
  */
 public record MemoryPlan(
     Map<MemoryCategory, Long> tensorBytes, Map<MemoryCategory, Long> reservedBytes) {

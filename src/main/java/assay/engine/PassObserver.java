@@ -2,11 +2,19 @@ package assay.engine;
 
 import assay.tensor.Tensor;
 
-/** Looks at intermediate results while a pass is enqueued; it may read tensors (which waits for the device). */
+/**
+ * Looks at intermediate results while a pass is enqueued; it may read tensors (which waits for the
+ * device).
+ */
 public interface PassObserver {
-  /** The residual stream [n, hidden]: after the embedding ({@code layer} −1) and after each block. */
+  /**
+   * The residual stream [n, hidden]: after the embedding ({@code layer} −1) and after each block.
+   */
   default void residual(int layer, Tensor residual) {}
 
-  /** Rows of the final norm's output and their logits F32 [count, vocabulary]: rows [firstRow, firstRow + count) of the pass. */
+  /**
+   * Rows of the final norm's output and their logits F32 [count, vocabulary]: rows [firstRow,
+   * firstRow + count) of the pass.
+   */
   default void logits(int firstRow, Tensor normed, Tensor logits) {}
 }

@@ -30,7 +30,10 @@ final class Prompts {
     }
   }
 
-  /** All prompts padded on the left to {@code slots}, chunk after chunk, within a chunk sequence after sequence; in an array of the session's size. */
+  /**
+   * All prompts padded on the left to {@code slots}, chunk after chunk, within a chunk sequence
+   * after sequence; in an array of the session's size.
+   */
   static int[] chunked(int[][] prompts, int slots, SessionOptions o) {
     int[] out = new int[o.batch() * o.maxSeqLen()];
     int at = 0;

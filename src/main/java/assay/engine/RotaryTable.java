@@ -7,8 +7,8 @@ final class RotaryTable {
   private RotaryTable() {}
 
   /**
-   * [positions, headDim]: for position p and pair i the angle p·f(i), f(i) = θ^(−2i/headDim) as {@code rope_scaling} stretches it; cosines in the first half of a
-   * row, sines in the second.
+   * [positions, headDim]: for position p and pair i the angle p·f(i), f(i) = θ^(−2i/headDim) as
+   * {@code rope_scaling} stretches it; cosines in the first half of a row, sines in the second.
    */
   static float[] of(ModelConfig c, int positions) {
     int half = c.headDim() / 2;

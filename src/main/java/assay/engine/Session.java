@@ -6,7 +6,6 @@ import assay.backend.Recording;
 import assay.backend.SessionShape;
 import assay.backend.StepState;
 import assay.model.ModelConfig;
-import assay.model.PositionKind;
 import assay.model.UserError;
 import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
@@ -23,9 +22,11 @@ import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One model on one device: everything allocated once at {@link #open}, then any number of {@link #start}, {@link #enqueuePrefill}, {@link #enqueueDecode}.
+ * One model on one device: everything allocated once at {@link #open}, then any number of {@link
+ * #start}, {@link #enqueuePrefill}, {@link #enqueueDecode}.
  *
- * <p>The first generated token comes from the prefill; each {@link #enqueueDecode} yields one more. Tokens stay on the device until read.
+ * <p>The first generated token comes from the prefill; each {@link #enqueueDecode} yields one more.
+ * Tokens stay on the device until read.
  */
 public final class Session implements AutoCloseable {
   private final Backend backend;
@@ -88,7 +89,10 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  /** What such a session takes of the device, computed by running the same allocations without memory. */
+  /**
+   * What such a session takes of the device, computed by running the same allocations without
+   * memory.
+   */
   public static MemoryPlan plan(
       Backend backend, WeightSource source, SessionOptions o, boolean masked) {
     ModelConfig c = source.config();
@@ -129,8 +133,7 @@ public final class Session implements AutoCloseable {
     this.options = options;
     try {
       weights = new Weights(backend, arena(MemoryCategory.WEIGHTS, plan), source, options);
-      cache =
-          new SessionTensors.KvCache(arena(MemoryCategory.KV_CACHE, plan), config, options);
+      cache = new SessionTensors.KvCache(arena(MemoryCategory.KV_CACHE, plan), config, options);
       activations =
           new SessionTensors.Activations(
               arena(MemoryCategory.ACTIVATIONS, plan), backend, config, options);
@@ -186,17 +189,17 @@ public final class Session implements AutoCloseable {
   private ForwardPass pass(int tokensPerSequence) {
     return passes.computeIfAbsent(
         tokensPerSequence,
-        n ->
-            new ForwardPass(
-                backend, config, options, weights, cache, activations, control, n));
+        n -> new ForwardPass(backend, config, options, weights, cache, activations, control, n));
   }
 
   // ---- running
 
   /**
-   * Sets the prompts: positions, padding and draws start anew. Unequal lengths are padded on the left.
+   * Sets the prompts: positions, padding and draws start anew. Unequal lengths are padded on the
+   * left.
    *
-   * @throws UserError for another number of prompts than the batch, an empty prompt, ids out of range, or more tokens than the context
+   * @throws UserError for another number of prompts than the batch, an empty prompt, ids out of
+   *     range, or more tokens than the context
    */
   public void start(int[][] prompts) {
     Prompts.check(prompts, config, options);
@@ -221,12 +224,18 @@ public final class Session implements AutoCloseable {
     draws = 0;
   }
 
-  /** Enqueues the prefill of the prompts, in chunks of maxPassTokens, and the choice of each sequence's first new token. */
+  /**
+   * Enqueues the prefill of the prompts, in chunks of maxPassTokens, and the choice of each
+   * sequence's first new token.
+   */
   public void enqueuePrefill() {
     enqueuePrompt(null, true);
   }
 
-  /** Runs the prompts with an observer that sees the residual stream after each block and the logits of every row; nothing is sampled. */
+  /**
+   * Runs the prompts with an observer that sees the residual stream after each block and the logits
+   * of every row; nothing is sampled.
+   */
   public void observePrefill(PassObserver observer) {
     enqueuePrompt(observer, false);
     backend.await();
@@ -258,8 +267,7 @@ public final class Session implements AutoCloseable {
     // Chunks differ in length only for the last one, so (first, tokens) is determined by both.
     return promptChunks.computeIfAbsent(
         firstSlot * 31 + tokens,
-        key ->
-            control.prompt.columns(firstSlot * options.batch(), tokens * options.batch()));
+        key -> control.prompt.columns(firstSlot * options.batch(), tokens * options.batch()));
   }
 
   private void enqueueSample(ForwardPass pass) {
@@ -279,7 +287,10 @@ public final class Session implements AutoCloseable {
     backend.advance(control.state, 1, 1);
   }
 
-  /** Enqueues one decode pass for every sequence: feeds the last token, yields the next. Allocates nothing on the host. */
+  /**
+   * Enqueues one decode pass for every sequence: feeds the last token, yields the next. Allocates
+   * nothing on the host.
+   */
   public void enqueueDecode() {
     checkRoom();
     decodeStep();
@@ -287,7 +298,9 @@ public final class Session implements AutoCloseable {
     draws++;
   }
 
-  /** The same through a recording: the first call records (and runs) the step, later ones replay it. */
+  /**
+   * The same through a recording: the first call records (and runs) the step, later ones replay it.
+   */
   public void enqueueRecordedDecode() {
     checkRoom();
     if (decodeRecording == null) {
@@ -349,8 +362,7 @@ public final class Session implements AutoCloseable {
       float[] out = new float[t.rows() * t.columns()];
       for (int r = 0; r < t.rows(); r++) {
         assay.model.BlockFormat.decodeRow(
-            t.type(), bytes, r * t.type().rowBytes(t.columns()), t.columns(), out,
-            r * t.columns());
+            t.type(), bytes, r * t.type().rowBytes(t.columns()), t.columns(), out, r * t.columns());
       }
       return out;
     }

@@ -19,7 +19,8 @@ import assay.model.UserError;
  * @param seed of the random numbers for sampling
  * @param causal false lets every query see every key (with a mask matrix, exactly what it allows)
  * @param attention tiled or stored scores
- * @param storedTypes keep weight matrices in the type of their source (quantised checkpoints) instead of the precision's
+ * @param storedTypes keep weight matrices in the type of their source (quantised checkpoints)
+ *     instead of the precision's
  */
 public record SessionOptions(
     Precision precision,
@@ -43,12 +44,16 @@ public record SessionOptions(
               .formatted(batch, maxSeqLen, maxPassTokens, maxDraws));
     }
     if (logitRows < batch) {
-      throw new UserError("logit rows %d: expected at least the batch %d".formatted(logitRows, batch));
+      throw new UserError(
+          "logit rows %d: expected at least the batch %d".formatted(logitRows, batch));
     }
     maxPassTokens = Math.min(maxPassTokens, maxSeqLen);
   }
 
-  /** Greedy decoding of {@code batch} sequences of up to {@code maxSeqLen} tokens, prompts in chunks of up to 512. */
+  /**
+   * Greedy decoding of {@code batch} sequences of up to {@code maxSeqLen} tokens, prompts in chunks
+   * of up to 512.
+   */
   public static SessionOptions of(Precision precision, int batch, int maxSeqLen) {
     return new SessionOptions(
         precision,
@@ -68,49 +73,119 @@ public record SessionOptions(
   /** The same with another KV cache type. */
   public SessionOptions withKvType(DType type) {
     return new SessionOptions(
-        precision, type, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
-        causal, attention, storedTypes);
+        precision,
+        type,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        logitRows,
+        maxDraws,
+        sampling,
+        seed,
+        causal,
+        attention,
+        storedTypes);
   }
 
   /** The same with passes of another length. */
   public SessionOptions withMaxPassTokens(int tokens) {
     return new SessionOptions(
-        precision, kvType, batch, maxSeqLen, tokens, logitRows, maxDraws, sampling, seed, causal,
-        attention, storedTypes);
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        tokens,
+        logitRows,
+        maxDraws,
+        sampling,
+        seed,
+        causal,
+        attention,
+        storedTypes);
   }
 
   /** The same with room for more rows of logits at once. */
   public SessionOptions withLogitRows(int rows) {
     return new SessionOptions(
-        precision, kvType, batch, maxSeqLen, maxPassTokens, rows, maxDraws, sampling, seed, causal,
-        attention, storedTypes);
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        rows,
+        maxDraws,
+        sampling,
+        seed,
+        causal,
+        attention,
+        storedTypes);
   }
 
   /** The same with another sampling. */
   public SessionOptions withSampling(SamplingSpec spec, long seed) {
     return new SessionOptions(
-        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, spec, seed,
-        causal, attention, storedTypes);
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        logitRows,
+        maxDraws,
+        spec,
+        seed,
+        causal,
+        attention,
+        storedTypes);
   }
 
   /** The same with or without the causal mask. */
   public SessionOptions withCausal(boolean causal) {
     return new SessionOptions(
-        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
-        causal, attention, storedTypes);
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        logitRows,
+        maxDraws,
+        sampling,
+        seed,
+        causal,
+        attention,
+        storedTypes);
   }
 
   /** The same with another way of attention. */
   public SessionOptions withAttention(AttentionPath path) {
     return new SessionOptions(
-        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
-        causal, path, storedTypes);
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        logitRows,
+        maxDraws,
+        sampling,
+        seed,
+        causal,
+        path,
+        storedTypes);
   }
 
   /** The same with matrices in the types of their source. */
   public SessionOptions withStoredTypes(boolean storedTypes) {
     return new SessionOptions(
-        precision, kvType, batch, maxSeqLen, maxPassTokens, logitRows, maxDraws, sampling, seed,
-        causal, attention, storedTypes);
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        logitRows,
+        maxDraws,
+        sampling,
+        seed,
+        causal,
+        attention,
+        storedTypes);
   }
 }

@@ -11,7 +11,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Everything but the weights that a session keeps on the device, allocated once. {@code n} is batch · maxPassTokens. */
+/**
+ * Everything but the weights that a session keeps on the device, allocated once. {@code n} is batch
+ * · maxPassTokens.
+ */
 final class SessionTensors {
   /** KV cache, category KV_CACHE. */
   static final class KvCache {
@@ -76,12 +79,10 @@ final class SessionTensors {
           c.positions() == PositionKind.ROPE
               ? a.allocate(DType.F32, o.maxSeqLen(), c.headDim())
               : null;
-      state =
-          new StepState(a.allocate(DType.I32, 1, 2), a.allocate(DType.I32, 1, o.batch()));
+      state = new StepState(a.allocate(DType.I32, 1, 2), a.allocate(DType.I32, 1, o.batch()));
       prompt = a.allocate(DType.I32, 1, Math.multiplyExact(o.batch(), o.maxSeqLen()));
       tokens = a.allocate(DType.I32, 1, o.batch());
-      uniforms =
-          o.sampling().isGreedy() ? null : a.allocate(DType.F32, o.maxDraws(), o.batch());
+      uniforms = o.sampling().isGreedy() ? null : a.allocate(DType.F32, o.maxDraws(), o.batch());
       history = a.allocate(DType.I32, o.maxDraws(), o.batch());
       mask = masked ? a.allocate(DType.U8, o.maxSeqLen(), o.maxSeqLen()) : null;
     }

@@ -17,7 +17,10 @@ import java.util.List;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 
-/** Copies weights from their source to the device, converting on the way; rows are converted in parallel, written in order. */
+/**
+ * Copies weights from their source to the device, converting on the way; rows are converted in
+ * parallel, written in order.
+ */
 final class WeightLoader {
   private static final long STAGING_BYTES = 32L << 20;
   private static final float F8_MAX = 448f;
@@ -51,7 +54,7 @@ final class WeightLoader {
     Tensor t = p.tensor();
     long rowBytes = t.type().rowBytes(t.columns());
     int rows = Math.toIntExact(p.spec().rows());
-    int chunk = (int) Math.clamp(STAGING_BYTES / rowBytes, 1, rows);
+    int chunk = Math.clamp(STAGING_BYTES / rowBytes, 1, rows);
     try (Arena arena = Arena.ofShared()) {
       MemorySegment staging = arena.allocate(rowBytes * chunk, 64);
       for (int first = 0; first < rows; first += chunk) {
@@ -82,7 +85,10 @@ final class WeightLoader {
             });
   }
 
-  /** Baichuan 2 divides each row of the head by its norm at every step; once, here, is the same (claim I7). */
+  /**
+   * Baichuan 2 divides each row of the head by its norm at every step; once, here, is the same
+   * (claim I7).
+   */
   private static boolean normalizes(ModelConfig c, TensorSpec spec) {
     return c.normalizedHead() && spec.role() == WeightRole.HEAD;
   }
@@ -132,7 +138,10 @@ final class WeightLoader {
     }
   }
 
-  /** The factor that maps a matrix' largest magnitude to e4m3's largest finite value; 1 while only planning. */
+  /**
+   * The factor that maps a matrix' largest magnitude to e4m3's largest finite value; 1 while only
+   * planning.
+   */
   static float f8Scale(WeightSource source, List<TensorSpec> specs, TensorAllocator allocator) {
     if (allocator instanceof TensorPlan) {
       return 1;

@@ -32,7 +32,10 @@ final class Weights {
       Linear up,
       Linear down) {}
 
-  /** A tensor on the device and which rows (or columns, for a vector) of it hold which tensor of the source. */
+  /**
+   * A tensor on the device and which rows (or columns, for a vector) of it hold which tensor of the
+   * source.
+   */
   record Placement(Tensor tensor, TensorSpec spec, int first) {}
 
   private final Tensor embedding;
@@ -77,8 +80,7 @@ final class Weights {
             ? b.linear(l, c.mlpBias(), WeightRole.GATE, WeightRole.UP)
             : b.linear(l, c.mlpBias(), WeightRole.UP);
     Linear down = b.linear(l, c.mlpBias(), WeightRole.DOWN);
-    return new Layer(
-        norm, normBias, qkv, qNorm, kNorm, output, mlpNorm, mlpNormBias, up, down);
+    return new Layer(norm, normBias, qkv, qNorm, kNorm, output, mlpNorm, mlpNormBias, up, down);
   }
 
   Tensor embedding() {

@@ -1,8 +1,9 @@
 /**
- * Runs a transformer on a back end: weights, KV cache and activations allocated once; prefill; decode, recorded once and replayed; sampling. Knows no file
- * formats and predicts nothing.
+ * Runs a transformer on a back end: weights, KV cache and activations allocated once; prefill;
+ * decode, recorded once and replayed; sampling. Knows no file formats and predicts nothing.
  *
- * <p>Open {@link assay.engine.Session} first, then {@link assay.engine.ForwardPass}, which is the forward pass as one straight story.
+ * <p>Open {@link assay.engine.Session} first, then {@link assay.engine.ForwardPass}, which is the
+ * forward pass as one straight story.
  */
 @NullMarked
 package assay.engine;

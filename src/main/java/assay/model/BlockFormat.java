@@ -7,10 +7,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * Bytes to fp32 and back for every storage type, row by row: plain and obvious, the judge of the fast paths. Block layouts are those of GGUF.
+ * Bytes to fp32 and back for every storage type, row by row: plain and obvious, the judge of the
+ * fast paths. Block layouts are those of GGUF.
  *
- * <p>Q8_0: fp16 d, then 32 int8 q; value d·q. Q4_0: fp16 d, then 16 bytes, byte j holding element j in its low and j + 16 in its high nibble; value
- * d·(q − 8). Q4_1, Q5_0, Q5_1 and the K types are read only.
+ * <p>Q8_0: fp16 d, then 32 int8 q; value d·q. Q4_0: fp16 d, then 16 bytes, byte j holding element j
+ * in its low and j + 16 in its high nibble; value d·(q − 8). Q4_1, Q5_0, Q5_1 and the K types are
+ * read only.
  */
 public final class BlockFormat {
   private static final ValueLayout.OfShort SHORT =
@@ -22,7 +24,10 @@ public final class BlockFormat {
 
   private BlockFormat() {}
 
-  /** Decodes one row of {@code columns} elements at byte {@code offset} into {@code out} from {@code outIndex} on. */
+  /**
+   * Decodes one row of {@code columns} elements at byte {@code offset} into {@code out} from {@code
+   * outIndex} on.
+   */
   public static void decodeRow(
       DType type, MemorySegment in, long offset, int columns, float[] out, int outIndex) {
     switch (type) {
@@ -117,7 +122,8 @@ public final class BlockFormat {
   }
 
   private static void encodeQ4(float[] block, MemorySegment out, long at) {
-    // The value of largest magnitude, with its sign, maps to −8: the format's one extra step is used.
+    // The value of largest magnitude, with its sign, maps to −8: the format's one extra step is
+    // used.
     float extreme = 0;
     for (float v : block) {
       if (Math.abs(v) > Math.abs(extreme) || Float.isNaN(v)) {
@@ -145,8 +151,7 @@ public final class BlockFormat {
       case Q4_0 -> nibbles(in, at + 2, half(in, at), -8 * half(in, at), out);
       case Q4_1 -> nibbles(in, at + 4, half(in, at), half(in, at + 2), out);
       case Q5_0 -> fiveBits(in, at + 6, in.get(INT, at + 2), half(in, at), -16 * half(in, at), out);
-      case Q5_1 ->
-          fiveBits(in, at + 8, in.get(INT, at + 4), half(in, at), half(in, at + 2), out);
+      case Q5_1 -> fiveBits(in, at + 8, in.get(INT, at + 4), half(in, at), half(in, at + 2), out);
       case Q4_K -> decodeQ45K(in, at, false, out);
       case Q5_K -> decodeQ45K(in, at, true, out);
       case Q6_K -> decodeQ6K(in, at, out);
@@ -171,7 +176,10 @@ public final class BlockFormat {
     }
   }
 
-  /** Super-blocks of 8 × 32: fp16 d and dmin, 8 six-bit scales and minima in 12 bytes, (high bits,) nibbles. */
+  /**
+   * Super-blocks of 8 × 32: fp16 d and dmin, 8 six-bit scales and minima in 12 bytes, (high bits,)
+   * nibbles.
+   */
   private static void decodeQ45K(MemorySegment in, long at, boolean five, float[] out) {
     float d = half(in, at);
     float dmin = half(in, at + 2);

@@ -1,11 +1,13 @@
 package assay.model;
 
 /**
- * Storage formats and their exact bytes: the one home of "how many bytes does this take". Block formats store {@link #blockElements} consecutive
- * elements of one row in {@link #blockBytes} bytes (scales included); a row whose length is no multiple of the block is padded with zeros to whole
+ * Storage formats and their exact bytes: the one home of "how many bytes does this take". Block
+ * formats store {@link #blockElements} consecutive elements of one row in {@link #blockBytes} bytes
+ * (scales included); a row whose length is no multiple of the block is padded with zeros to whole
  * blocks.
  *
- * <p>The block layouts are those of GGUF (ggml-quants): see {@code BlockFormats} in {@code tensor} for the arithmetic.
+ * <p>The block layouts are those of GGUF (ggml-quants): see {@code BlockFormats} in {@code tensor}
+ * for the arithmetic.
  */
 public enum DType {
   F32(1, 4),

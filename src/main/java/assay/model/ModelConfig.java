@@ -1,7 +1,8 @@
 package assay.model;
 
 /**
- * The shape of a decoder-only transformer: everything that its arithmetic and its bytes depend on, under the names of Hugging Face's {@code config.json}.
+ * The shape of a decoder-only transformer: everything that its arithmetic and its bytes depend on,
+ * under the names of Hugging Face's {@code config.json}.
  *
  * @param name what the user calls it
  * @param architecture family: llama, qwen2, qwen3, mistral, gpt2, baichuan, grok-1
@@ -27,7 +28,8 @@ package assay.model;
  * @param mlpBias the MLP's matrices have biases
  * @param qkNorm q and k are RMS-normalised per head before rotation (Qwen 3)
  * @param tiedEmbeddings the head is the embedding matrix, stored and counted once
- * @param normalizedHead rows of the head are divided by their L2 norm before use (Baichuan 2, claim I7)
+ * @param normalizedHead rows of the head are divided by their L2 norm before use (Baichuan 2, claim
+ *     I7)
  * @param nExperts experts per MLP; 1 for a dense model
  * @param nActiveExperts experts that each token passes through
  */

@@ -1,8 +1,8 @@
 package assay.model;
 
 /**
- * The arithmetic of the scalar storage types: bits to value and back, rounding to nearest, ties to even (IEEE 754 §4.3.1; OCP OFP8 v1.0 for e4m3 and
- * e5m2). Claims F1–F3 are checked against these.
+ * The arithmetic of the scalar storage types: bits to value and back, rounding to nearest, ties to
+ * even (IEEE 754 §4.3.1; OCP OFP8 v1.0 for e4m3 and e5m2). Claims F1–F3 are checked against these.
  */
 public final class NumberFormat {
   private NumberFormat() {}

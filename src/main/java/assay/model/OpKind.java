@@ -1,7 +1,8 @@
 package assay.model;
 
 /**
- * The operations of a transformer: one name each, here and in {@code cost}, in the back ends, in the kernel files and in the tests.
+ * The operations of a transformer: one name each, here and in {@code cost}, in the back ends, in
+ * the kernel files and in the tests.
  */
 public enum OpKind {
   /** Gather rows of the embedding table (and add learned positions). */

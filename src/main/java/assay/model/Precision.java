@@ -5,8 +5,9 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
- * The precision modes that are compared. Each fixes how weight matrices are stored; vectors (norm gains and biases) always stay in fp32. What
- * arithmetic a device uses for a mode is the device's to say and is reported with the result.
+ * The precision modes that are compared. Each fixes how weight matrices are stored; vectors (norm
+ * gains and biases) always stay in fp32. What arithmetic a device uses for a mode is the device's
+ * to say and is reported with the result.
  */
 public enum Precision {
   FP32(DType.F32, DType.F32),

@@ -71,9 +71,7 @@ public final class Presets {
             .heads(32, 8, 128)
             .tokens(128_256, 131_072)
             .rope(500_000, llama31));
-    put(
-        m,
-        qwen2("qwen2.5-7b").size(28, 3584, 18_944).heads(28, 4, 128).tokens(152_064, 32_768));
+    put(m, qwen2("qwen2.5-7b").size(28, 3584, 18_944).heads(28, 4, 128).tokens(152_064, 32_768));
     put(
         m,
         qwen2("qwen2.5-14b")

@@ -1,6 +1,8 @@
 package assay.model;
 
-/** How rotary frequencies are stretched for longer contexts ({@code rope_scaling} of a config.json). */
+/**
+ * How rotary frequencies are stretched for longer contexts ({@code rope_scaling} of a config.json).
+ */
 public sealed interface RopeScaling {
   /** The scaled frequency of one pair of elements; {@code frequency} in radians per position. */
   double scale(double frequency);
@@ -22,8 +24,9 @@ public sealed interface RopeScaling {
   }
 
   /**
-   * Llama 3's three bands: wavelengths below c/highFreqFactor stay, those above c/lowFreqFactor are divided by {@code factor}, those between are
-   * interpolated, c being {@code originalMaxPositions}.
+   * Llama 3's three bands: wavelengths below c/highFreqFactor stay, those above c/lowFreqFactor are
+   * divided by {@code factor}, those between are interpolated, c being {@code
+   * originalMaxPositions}.
    */
   record Llama3(
       double factor, double lowFreqFactor, double highFreqFactor, int originalMaxPositions)

@@ -1,8 +1,8 @@
 package assay.model;
 
 /**
- * Something that the user gave cannot be used: one line that says what, where and what was expected. The command line prints the message alone
- * and ends with {@link #exitCode()}.
+ * Something that the user gave cannot be used: one line that says what, where and what was
+ * expected. The command line prints the message alone and ends with {@link #exitCode()}.
  */
 public class UserError extends RuntimeException {
   private static final long serialVersionUID = 1L;

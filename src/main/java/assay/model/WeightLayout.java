@@ -65,7 +65,8 @@ public final class WeightLayout {
     }
     out.add(new TensorSpec(UP, layer, inner, h));
     out.add(
-        new TensorSpec(DOWN, layer, Math.multiplyExact((long) c.nExperts(), h), c.intermediateSize()));
+        new TensorSpec(
+            DOWN, layer, Math.multiplyExact((long) c.nExperts(), h), c.intermediateSize()));
     if (c.mlpBias()) {
       if (c.gatedMlp()) {
         out.add(vector(GATE_BIAS, layer, inner));

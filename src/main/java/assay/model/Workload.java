@@ -1,8 +1,9 @@
 package assay.model;
 
 /**
- * One inference workload: {@code batch} prompts of {@code promptTokens} tokens, then {@code generatedTokens} tokens each. The first generated token
- * comes from the prefill, so N generated tokens need N − 1 decode passes.
+ * One inference workload: {@code batch} prompts of {@code promptTokens} tokens, then {@code
+ * generatedTokens} tokens each. The first generated token comes from the prefill, so N generated
+ * tokens need N − 1 decode passes.
  */
 public record Workload(int batch, int promptTokens, int generatedTokens) {
   /** Checks that all counts are usable. */

@@ -1,8 +1,8 @@
 package assay.tensor;
 
 /**
- * Owner of device memory of one category. It is reserved once, at its creation; tensors are cut from it and are views; closing it frees everything and
- * makes all its tensors unusable.
+ * Owner of device memory of one category. It is reserved once, at its creation; tensors are cut
+ * from it and are views; closing it frees everything and makes all its tensors unusable.
  */
 public interface Arena extends TensorAllocator, AutoCloseable {
   /** What the memory is for. */

@@ -13,7 +13,10 @@ public final class HostArena implements assay.tensor.Arena {
   private long usedBytes;
   private long tensorBytes;
 
+  private final long capacityBytes;
+
   /** Takes {@code capacityBytes}, zero-filled, and adds them to {@code liveBytes} until closed. */
+  @SuppressWarnings("restricted")
   public HostArena(MemoryCategory category, long capacityBytes, AtomicLong liveBytes) {
     this.category = category;
     this.memory = java.lang.foreign.Arena.ofShared();
@@ -31,8 +34,6 @@ public final class HostArena implements assay.tensor.Arena {
     liveBytes.addAndGet(capacityBytes);
     this.capacityBytes = capacityBytes;
   }
-
-  private final long capacityBytes;
 
   @Override
   public MemoryCategory category() {

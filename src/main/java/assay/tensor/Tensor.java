@@ -3,11 +3,13 @@ package assay.tensor;
 import assay.model.DType;
 
 /**
- * A view of device memory: a matrix [rows, columns] of one storage type. Views do not own memory and cost nothing on the device; making one costs a
- * small object on the host, so the decode loop uses views that were made before.
+ * A view of device memory: a matrix [rows, columns] of one storage type. Views do not own memory
+ * and cost nothing on the device; making one costs a small object on the host, so the decode loop
+ * uses views that were made before.
  *
- * <p>A {@link Layout#PACKED} tensor is a weight matrix whose order of bytes is the back end's secret: same bytes, but only the back end that wrote it may
- * interpret them, and it cannot be cut into views.
+ * <p>A {@link Layout#PACKED} tensor is a weight matrix whose order of bytes is the back end's
+ * secret: same bytes, but only the back end that wrote it may interpret them, and it cannot be cut
+ * into views.
  */
 public final class Tensor {
   /** Order of the bytes. */
@@ -48,7 +50,9 @@ public final class Tensor {
     this.layout = layout;
     this.scale = scale;
     long end =
-        rows == 0 ? offsetBytes : offsetBytes + (rows - 1) * rowStrideBytes + type.rowBytes(columns);
+        rows == 0
+            ? offsetBytes
+            : offsetBytes + (rows - 1) * rowStrideBytes + type.rowBytes(columns);
     if (offsetBytes < 0 || end > buffer.bytes()) {
       throw new IllegalArgumentException(
           this + " at byte " + offsetBytes + " leaves its buffer of " + buffer.bytes() + " bytes");
@@ -64,10 +68,14 @@ public final class Tensor {
 
   /** The same memory, declared to be in the back end's own order. */
   public Tensor packed() {
-    return new Tensor(buffer, offsetBytes, type, rows, columns, rowStrideBytes, Layout.PACKED, scale);
+    return new Tensor(
+        buffer, offsetBytes, type, rows, columns, rowStrideBytes, Layout.PACKED, scale);
   }
 
-  /** The same memory, its values being {@code scale} times what the bytes say (fp8 weights: one factor per matrix). */
+  /**
+   * The same memory, its values being {@code scale} times what the bytes say (fp8 weights: one
+   * factor per matrix).
+   */
   public Tensor scaledBy(float scale) {
     return new Tensor(buffer, offsetBytes, type, rows, columns, rowStrideBytes, layout, scale);
   }
@@ -77,7 +85,14 @@ public final class Tensor {
     requireRowMajor();
     checkRange("rows", first, count, rows);
     return new Tensor(
-        buffer, offsetBytes + first * rowStrideBytes, type, count, columns, rowStrideBytes, layout, scale);
+        buffer,
+        offsetBytes + first * rowStrideBytes,
+        type,
+        count,
+        columns,
+        rowStrideBytes,
+        layout,
+        scale);
   }
 
   /** Every {@code step}-th row from {@code first} on, {@code count} of them. */

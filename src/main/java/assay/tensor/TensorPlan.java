@@ -31,8 +31,7 @@ public final class TensorPlan implements TensorAllocator {
 
   /** {@code bytes} rounded up to {@link TensorAllocator#ALIGNMENT_BYTES}. */
   public static long padded(long bytes) {
-    return Math.multiplyExact(
-        Math.ceilDiv(bytes, (long) ALIGNMENT_BYTES), (long) ALIGNMENT_BYTES);
+    return Math.multiplyExact(Math.ceilDiv(bytes, (long) ALIGNMENT_BYTES), (long) ALIGNMENT_BYTES);
   }
 
   /** Exact bytes of the tensors so far. */

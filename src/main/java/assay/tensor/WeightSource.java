@@ -5,7 +5,10 @@ import assay.model.ModelConfig;
 import assay.model.TensorSpec;
 import java.lang.foreign.MemorySegment;
 
-/** Where weights come from: files or a seeded generator. Rows are always in the order and orientation [out, in] of {@link assay.model.WeightLayout}. */
+/**
+ * Where weights come from: files or a seeded generator. Rows are always in the order and
+ * orientation [out, in] of {@link assay.model.WeightLayout}.
+ */
 public interface WeightSource extends AutoCloseable {
   /** The shape that these weights have. */
   ModelConfig config();
@@ -17,8 +20,9 @@ public interface WeightSource extends AutoCloseable {
   DType storedType(TensorSpec spec);
 
   /**
-   * Writes rows [firstRow, firstRow + rowCount) of a tensor as {@code type}, row-major without gaps, to {@code out}. From the same stored values the same
-   * bytes come out every time, from any thread. Where {@code type} is the stored type the bytes are those of the source.
+   * Writes rows [firstRow, firstRow + rowCount) of a tensor as {@code type}, row-major without
+   * gaps, to {@code out}. From the same stored values the same bytes come out every time, from any
+   * thread. Where {@code type} is the stored type the bytes are those of the source.
    *
    * @throws assay.model.UserError when the source does not hold such a tensor
    */

@@ -5,7 +5,8 @@ final class Erf {
   private Erf() {}
 
   /**
-   * erf(x) to about 1e-15: the Maclaurin series (Abramowitz and Stegun 7.1.6) below 2.5, the continued fraction of erfc (7.1.14) by backward recurrence above.
+   * erf(x) to about 1e-15: the Maclaurin series (Abramowitz and Stegun 7.1.6) below 2.5, the
+   * continued fraction of erfc (7.1.14) by backward recurrence above.
    */
   static double erf(double x) {
     double a = Math.abs(x);

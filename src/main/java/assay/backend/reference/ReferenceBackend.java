@@ -23,7 +23,10 @@ import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Every operation as its formula reads. Activations are fp32 in memory; every sum is accumulated in fp64. */
+/**
+ * Every operation as its formula reads. Activations are fp32 in memory; every sum is accumulated in
+ * fp64.
+ */
 public final class ReferenceBackend extends HostBackend {
 
   @Override
@@ -243,8 +246,7 @@ public final class ReferenceBackend extends HostBackend {
       for (int head = 0; head < spec.nKvHeads(); head++) {
         int d = spec.headDim();
         int cacheRow =
-            spec.cacheRow(
-                r / spec.tokensPerSequence(), head, slot + r % spec.tokensPerSequence());
+            spec.cacheRow(r / spec.tokensPerSequence(), head, slot + r % spec.tokensPerSequence());
         setRow(kCache, cacheRow, java.util.Arrays.copyOfRange(keys, head * d, (head + 1) * d));
         setRow(vCache, cacheRow, java.util.Arrays.copyOfRange(values, head * d, (head + 1) * d));
       }
@@ -265,8 +267,7 @@ public final class ReferenceBackend extends HostBackend {
 
   private static double score(
       AttentionSpec spec, Tensor kCache, StepState state, float[] q, int r, int head, int key) {
-    float[] k =
-        row(kCache, spec.cacheRow(r / spec.tokensPerSequence(), spec.kvHead(head), key));
+    float[] k = row(kCache, spec.cacheRow(r / spec.tokensPerSequence(), spec.kvHead(head), key));
     double sum = 0;
     for (int i = 0; i < spec.headDim(); i++) {
       sum += (double) q[head * spec.headDim() + i] * k[i];
@@ -313,8 +314,7 @@ public final class ReferenceBackend extends HostBackend {
     double[] sum = new double[spec.headDim()];
     for (int j = 0; j < p.length; j++) {
       if (p[j] != 0) {
-        float[] v =
-            row(vCache, spec.cacheRow(r / spec.tokensPerSequence(), spec.kvHead(head), j));
+        float[] v = row(vCache, spec.cacheRow(r / spec.tokensPerSequence(), spec.kvHead(head), j));
         for (int i = 0; i < sum.length; i++) {
           sum[i] += p[j] * v[i];
         }

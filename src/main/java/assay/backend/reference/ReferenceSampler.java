@@ -22,8 +22,7 @@ final class ReferenceSampler {
     double[] weights = new double[kept];
     double sum = 0;
     for (int i = 0; i < kept; i++) {
-      weights[i] =
-          Math.exp(((double) logits[order[i]] - logits[order[0]]) / spec.temperature());
+      weights[i] = Math.exp(((double) logits[order[i]] - logits[order[0]]) / spec.temperature());
       sum += weights[i];
     }
     if (spec.topP() < 1) {
