@@ -1,12 +1,13 @@
 package assay.cli;
 
+import assay.model.UserError;
 import java.io.PrintWriter;
+import java.util.Locale;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /**
@@ -28,9 +29,12 @@ public final class Main implements Runnable {
 
   @Spec private CommandSpec spec;
 
-  public static void main(String[] args) {
+  /** Ends the JVM with the exit code of the contract. */
+  public static void main(String[] args) throws ReflectiveOperationException {
+    Terminal.useTrueStandardError();
+    Locale.setDefault(Locale.ROOT); // the same numbers in every country: 0.5, never 0,5
     Logging.configure(args);
-    int code = commandLine().execute(args);
+    int code = execute(commandLine(), args);
     System.out.flush();
     System.exit(code);
   }
@@ -42,8 +46,20 @@ public final class Main implements Runnable {
       line.addSubcommand(command);
     }
     line.setParameterExceptionHandler(Main::wrongUse);
-    line.setExecutionExceptionHandler(Main::failed);
+    line.setExecutionExceptionHandler((e, failing, parsed) -> failed(e, failing));
     return line;
+  }
+
+  /**
+   * Runs one command and returns the exit code; picocli hands on exceptions, but not errors such as
+   * a full heap.
+   */
+  static int execute(CommandLine line, String... args) {
+    try {
+      return line.execute(args);
+    } catch (StackOverflowError | OutOfMemoryError | LinkageError | AssertionError e) {
+      return failed(e, line);
+    }
   }
 
   @Override
@@ -55,17 +71,36 @@ public final class Main implements Runnable {
     CommandLine line = e.getCommandLine();
     String command = line.getCommandSpec().qualifiedName();
     line.getErr().printf("assay: %s (see %s --help)%n", oneLine(e), command);
-    return ExitCode.WRONG_USE;
+    return UserError.BAD_INPUT;
   }
 
-  private static int failed(Exception e, CommandLine line, ParseResult parsed) {
+  private static int failed(Throwable e, CommandLine line) {
     PrintWriter err = line.getErr();
-    err.printf("assay: internal error: %s (--debug shows where)%n", describe(e));
+    int code;
+    if (userErrorIn(e) instanceof UserError error) {
+      err.printf("assay: %s%n", oneLine(error));
+      code = error.exitCode();
+    } else {
+      err.printf(
+          "assay: internal error: %s: %s (--debug shows where)%n",
+          e.getClass().getSimpleName(), oneLine(e));
+      code = ExitCode.DEFECT;
+    }
     if (debug(line)) {
       e.printStackTrace(err);
     }
     err.flush();
-    return ExitCode.DEFECT;
+    return code;
+  }
+
+  /** A worker thread or a stream may have wrapped the line that was written for the user. */
+  private static Throwable userErrorIn(Throwable e) {
+    for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+      if (cause instanceof UserError) {
+        return cause;
+      }
+    }
+    return e;
   }
 
   private static boolean debug(CommandLine line) {
@@ -74,10 +109,6 @@ public final class Main implements Runnable {
       root = root.getParent();
     }
     return root.getCommand() instanceof Main main && main.global.debug;
-  }
-
-  private static String describe(Throwable e) {
-    return e.getClass().getSimpleName() + ": " + oneLine(e);
   }
 
   private static String oneLine(Throwable e) {
