@@ -62,6 +62,12 @@ public record ModelConfig(
     int nExperts,
     int nActiveExperts) {
 
+  /**
+   * More layers than any model; a larger count is a mistake in the file, and would take memory
+   * before it is noticed.
+   */
+  private static final int MAX_LAYERS = 4096;
+
   /** Checks every count against the others. */
   public ModelConfig {
     positive("num_hidden_layers", nLayers);
@@ -73,6 +79,10 @@ public record ModelConfig(
     positive("vocab_size", vocabSize);
     positive("max_position_embeddings", maxSeqLen);
     positive("num_experts", nExperts);
+    if (nLayers > MAX_LAYERS) {
+      throw new UserError(
+          "num_hidden_layers is %d: expected at most %d".formatted(nLayers, MAX_LAYERS));
+    }
     if (nHeads % nKvHeads != 0) {
       throw new UserError(
           "num_attention_heads %d is no multiple of num_key_value_heads %d"

@@ -4,6 +4,7 @@ import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.TensorSpec;
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
 
 /**
  * Where weights come from: files or a seeded generator. Rows are always in the order and
@@ -27,6 +28,14 @@ public interface WeightSource extends AutoCloseable {
    * @throws assay.model.UserError when the source does not hold such a tensor
    */
   void read(TensorSpec spec, int firstRow, int rowCount, DType type, MemorySegment out);
+
+  /**
+   * NaN and infinite values seen by {@link #read} so far, by the source's name of the tensor; empty
+   * where all was finite.
+   */
+  default Map<String, Long> nonFinite() {
+    return Map.of();
+  }
 
   @Override
   void close();

@@ -1,0 +1,53 @@
+package assay.engine;
+
+import assay.checkpoint.SafetensorsFile;
+import assay.model.DType;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * The golden models of src/test/resources: inputs and expected results from public reference
+ * implementations.
+ */
+public record Golden(String name, Path folder) {
+  /** Every folder. */
+  public static List<Golden> all() {
+    return List.of(
+            "llama", "llama-sharded", "llama-bf16", "llama3-rope", "qwen2", "gpt2", "mistral")
+        .stream()
+        .map(n -> new Golden(n, Path.of("src/test/resources/golden", n)))
+        .toList();
+  }
+
+  /** Inputs and results. */
+  public SafetensorsFile expected() {
+    return SafetensorsFile.open(folder.resolve("expected.safetensors"));
+  }
+
+  /** An F32 tensor. */
+  public static float[] floats(SafetensorsFile file, String name) {
+    SafetensorsFile.Entry e = file.entries().get(name);
+    if (e.type() != DType.F32) {
+      throw new IllegalArgumentException(name + " is " + e.dtype());
+    }
+    return e.data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+  }
+
+  /** An I64 tensor as rows of ints; a vector is one row. */
+  public static int[][] ids(SafetensorsFile file, String name) {
+    SafetensorsFile.Entry e = file.entries().get(name);
+    long[] all = e.data().toArray(ValueLayout.JAVA_LONG_UNALIGNED);
+    int columns = Math.toIntExact(e.shape().getLast());
+    int[][] out = new int[all.length / columns][columns];
+    for (int i = 0; i < all.length; i++) {
+      out[i / columns][i % columns] = Math.toIntExact(all[i]);
+    }
+    return out;
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}
