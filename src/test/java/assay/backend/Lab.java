@@ -1,0 +1,172 @@
+package assay.backend;
+
+import assay.model.BlockFormat;
+import assay.model.DType;
+import assay.tensor.Arena;
+import assay.tensor.MemoryCategory;
+import assay.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Random;
+
+/**
+ * A bench for single operations: tensors from host arrays on one back end, every one followed by a
+ * guard area whose bytes must not change, outputs poisoned with NaN before use.
+ */
+public final class Lab implements AutoCloseable {
+  private static final int GUARD_COLUMNS = 16;
+  private static final float GUARD = -12345.678f;
+  private final Backend backend;
+  private final Arena arena;
+  private final java.util.List<Tensor> guards = new java.util.ArrayList<>();
+
+  public Lab(Backend backend) {
+    this.backend = backend;
+    this.arena = backend.newArena(MemoryCategory.ACTIVATIONS, 192L << 20);
+  }
+
+  public Backend backend() {
+    return backend;
+  }
+
+  /** Zero-mean values; the seed is part of every failure message through the test's name. */
+  public static float[] random(long seed, int n) {
+    Random r = new Random(seed);
+    float[] out = new float[n];
+    for (int i = 0; i < n; i++) {
+      out[i] = (float) r.nextGaussian();
+    }
+    return out;
+  }
+
+  private Tensor guarded(Tensor t) {
+    Tensor guard = arena.allocate(DType.F32, 1, GUARD_COLUMNS);
+    float[] g = new float[GUARD_COLUMNS];
+    java.util.Arrays.fill(g, GUARD);
+    writeFloats(guard, g);
+    guards.add(guard);
+    return t;
+  }
+
+  public void writeFloats(Tensor t, float[] values) {
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(Math.max(1, t.bytes()), 64);
+      for (int r = 0; r < t.rows(); r++) {
+        BlockFormat.encodeRow(
+            t.type(),
+            values,
+            r * t.columns(),
+            t.columns(),
+            bytes,
+            r * t.type().rowBytes(t.columns()));
+      }
+      backend.write(t, bytes.asSlice(0, t.bytes()));
+    }
+  }
+
+  /** A tensor [rows, columns] holding the values, rounded to its type. */
+  public Tensor floats(DType type, int rows, int columns, float[] values) {
+    Tensor t = guarded(arena.allocate(type, rows, columns));
+    writeFloats(t, values);
+    return t;
+  }
+
+  /** A tensor full of NaN, to be written by an operation. */
+  public Tensor poisoned(DType type, int rows, int columns) {
+    float[] nan = new float[rows * columns];
+    java.util.Arrays.fill(nan, Float.NaN);
+    return floats(type, rows, columns, nan);
+  }
+
+  /** A weight matrix in the back end's own layout. */
+  public Tensor weight(DType type, int rows, int columns, float[] values) {
+    Tensor t = guarded(backend.weight(arena, type, rows, columns));
+    long rowBytes = type.rowBytes(columns);
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(Math.max(1, rowBytes * rows), 64);
+      for (int r = 0; r < rows; r++) {
+        BlockFormat.encodeRow(type, values, r * columns, columns, bytes, r * rowBytes);
+      }
+      // In uneven pieces, as loaders do.
+      int first = 0;
+      for (int count : new int[] {rows / 3, 1, rows}) {
+        int n = Math.min(count, rows - first);
+        if (n > 0) {
+          backend.writeWeight(t, first, n, bytes.asSlice(first * rowBytes, n * rowBytes));
+          first += n;
+        }
+      }
+    }
+    return t;
+  }
+
+  /** The stored bytes of a weight, read back row-major. */
+  public byte[] weightBytes(Tensor t) {
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(Math.max(1, t.bytes()), 64);
+      backend.readWeight(t, 0, t.rows(), bytes);
+      return bytes.asSlice(0, t.bytes()).toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  public Tensor ints(int... values) {
+    Tensor t = guarded(arena.allocate(DType.I32, 1, values.length));
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(4L * values.length, 64);
+      bytes.copyFrom(MemorySegment.ofArray(values));
+      backend.write(t, bytes);
+    }
+    return t;
+  }
+
+  public Tensor bytes(int rows, int columns, byte[] values) {
+    Tensor t = guarded(arena.allocate(DType.U8, rows, columns));
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(values.length, 64);
+      bytes.copyFrom(MemorySegment.ofArray(values));
+      backend.write(t, bytes);
+    }
+    return t;
+  }
+
+  public StepState state(int slot, int draw, int... keyStart) {
+    return new StepState(ints(slot, draw), ints(keyStart));
+  }
+
+  public float[] read(Tensor t) {
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(Math.max(1, t.bytes()), 64);
+      backend.read(t, bytes);
+      float[] out = new float[t.rows() * t.columns()];
+      for (int r = 0; r < t.rows(); r++) {
+        BlockFormat.decodeRow(
+            t.type(), bytes, r * t.type().rowBytes(t.columns()), t.columns(), out, r * t.columns());
+      }
+      return out;
+    }
+  }
+
+  public int[] readInts(Tensor t) {
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment bytes = scratch.allocate(Math.max(1, t.bytes()), 64);
+      backend.read(t, bytes);
+      return bytes.asSlice(0, t.bytes()).toArray(ValueLayout.JAVA_INT);
+    }
+  }
+
+  /** Fails if an operation wrote behind a tensor; frees everything. */
+  @Override
+  public void close() {
+    try {
+      for (Tensor guard : guards) {
+        for (float g : read(guard)) {
+          if (g != GUARD) {
+            throw new AssertionError("a guard area was overwritten: " + g);
+          }
+        }
+      }
+    } finally {
+      arena.close();
+    }
+  }
+}
