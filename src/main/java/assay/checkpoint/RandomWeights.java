@@ -4,7 +4,7 @@ import assay.model.BlockFormat;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.TensorSpec;
-import assay.tensor.WeightSource;
+import assay.model.WeightSource;
 import java.lang.foreign.MemorySegment;
 
 /**

@@ -7,7 +7,7 @@ import assay.model.TensorSpec;
 import assay.model.UserError;
 import assay.model.WeightLayout;
 import assay.model.WeightRole;
-import assay.tensor.WeightSource;
+import assay.model.WeightSource;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;

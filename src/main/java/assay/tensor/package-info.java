@@ -1,7 +1,6 @@
 /**
  * Device memory: owners ({@link assay.tensor.Arena}) and views ({@link assay.tensor.Tensor}), by
- * category, and where weights come from ({@link assay.tensor.WeightSource}). No arithmetic on
- * tensors (that is {@code backend}).
+ * category. No arithmetic on tensors (that is {@code backend}).
  *
  * <p>Open {@link assay.tensor.Tensor} first.
  */

@@ -1,14 +1,11 @@
-package assay.tensor;
+package assay.model;
 
-import assay.model.DType;
-import assay.model.ModelConfig;
-import assay.model.TensorSpec;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 
 /**
  * Where weights come from: files or a seeded generator. Rows are always in the order and
- * orientation [out, in] of {@link assay.model.WeightLayout}.
+ * orientation [out, in] of {@link WeightLayout}.
  */
 public interface WeightSource extends AutoCloseable {
   /** The shape that these weights have. */
@@ -25,7 +22,7 @@ public interface WeightSource extends AutoCloseable {
    * gaps, to {@code out}. From the same stored values the same bytes come out every time, from any
    * thread. Where {@code type} is the stored type the bytes are those of the source.
    *
-   * @throws assay.model.UserError when the source does not hold such a tensor
+   * @throws UserError when the source does not hold such a tensor
    */
   void read(TensorSpec spec, int firstRow, int rowCount, DType type, MemorySegment out);
 
