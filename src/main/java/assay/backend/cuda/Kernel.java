@@ -16,8 +16,8 @@ import java.util.List;
  * <p>An entry point is called {@code prefix_variant}, or {@code prefix} where there is one variant.
  * Element types in names: f32, f16, bf16; f8 is e4m3; q8 and q4 are Q8_0 and Q4_0 in {@link
  * PackedLayout}. Pointers are device addresses, 0 for "none"; strides ({@code ld…}) count elements
- * from one row to the next; flags are 0 or 1. Launch geometry lives in {@link KernelOps}, the only
- * caller.
+ * from one row to the next; flags are 0 or 1. Launch geometry lives in the only callers: {@link
+ * RowOps}, {@link AttentionOps}, {@link MatrixOps}, {@link TokenOps}.
  */
 enum Kernel {
   // ---- rows in, rows out

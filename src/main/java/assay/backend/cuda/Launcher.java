@@ -2,7 +2,8 @@ package assay.backend.cuda;
 
 /**
  * Enqueues kernels. The driver's launcher and the one of the host-compiled kernels in the tests are
- * the two implementations; {@link KernelOps} decides what is launched with which arguments.
+ * the two implementations; {@link KernelTable} and the classes on top of it decide what is launched
+ * with which arguments.
  */
 interface Launcher {
   /**

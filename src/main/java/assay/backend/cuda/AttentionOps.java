@@ -1,0 +1,287 @@
+package assay.backend.cuda;
+
+import assay.backend.AttentionSpec;
+import assay.backend.OpShapes;
+import assay.backend.StepState;
+import assay.model.DType;
+import assay.model.UserError;
+import assay.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Attention: one token a sequence goes to the split-key kernel, passes of several tokens to the
+ * tiled kernel on tensor cores where the types allow it, else to the one on CUDA cores.
+ */
+final class AttentionOps {
+  /** Largest headDim that the kernels hold. */
+  static final int MAX_HEAD_DIM = 256;
+
+  /** A split covers at least so many keys. */
+  private static final int MIN_SPLIT_KEYS = 32;
+
+  private static final int MAX_SPLITS = 64;
+
+  /** Query rows (tokens × heads of a group) of a block. */
+  private static final int ROWS_PER_BLOCK = 32;
+
+  private static final int MMA_ROWS_PER_BLOCK = 64;
+  private static final int SOFTMAX_ROWS_PER_BLOCK = 1;
+  private static final int SCORE_TILE = 64;
+  private static final int VALUE_TILE = 64;
+  private final KernelTable t;
+  private final int smCount;
+  private final boolean tensorCores;
+  private long partials;
+
+  /**
+   * For a device.
+   *
+   * @param smCount its multiprocessors
+   * @param tensorCores compute capability 8.0 or more
+   */
+  AttentionOps(KernelTable table, int smCount, boolean tensorCores) {
+    this.t = table;
+    this.smCount = smCount;
+    this.tensorCores = tensorCores;
+  }
+
+  /** Scratch bytes of the split-key kernel: a maximum, a sum and headDim values for each split. */
+  long workspaceBytes(int batch, int nHeads, int nKvHeads, int headDim, int maxSeqLen) {
+    int splits = splits(batch, nHeads, nKvHeads, maxSeqLen);
+    return 4L * batch * nHeads * splits * (headDim + 2);
+  }
+
+  /** Hands over {@link #workspaceBytes} of device memory. */
+  void workspace(long address) {
+    partials = address;
+  }
+
+  /** Query heads that one block of the split-key kernel takes together. */
+  private static int groupBound(int group) {
+    return group == 1 ? 1 : group <= 4 ? 4 : 8;
+  }
+
+  private int splits(int batch, int nHeads, int nKvHeads, int maxSeqLen) {
+    int group = nHeads / nKvHeads;
+    long blocks = (long) batch * nKvHeads * Math.ceilDiv(group, groupBound(group));
+    long wanted = Math.ceilDiv(2L * smCount, blocks);
+    int useful = Math.ceilDiv(maxSeqLen, MIN_SPLIT_KEYS);
+    return Math.clamp(wanted, 1, Math.min(MAX_SPLITS, useful));
+  }
+
+  private static int headDimVariant(int headDim) {
+    if (headDim > MAX_HEAD_DIM) {
+      throw new UserError(
+          "heads of %d elements: the GPU kernels take up to %d".formatted(headDim, MAX_HEAD_DIM));
+    }
+    return headDim <= 64 ? 0 : headDim <= 128 ? 1 : 2;
+  }
+
+  /** {@link assay.backend.Backend#attention}. */
+  void attention(
+      AttentionSpec s,
+      Tensor q,
+      Tensor kCache,
+      Tensor vCache,
+      StepState state,
+      @Nullable Tensor mask,
+      Tensor out) {
+    OpShapes.attention(s, q, kCache, vCache, state, mask, out);
+    if (kCache.type() != vCache.type() || q.type() != out.type()) {
+      throw new IllegalArgumentException("K and V, q and out share a type each: " + kCache);
+    }
+    if (s.tokensPerSequence() == 1) {
+      decode(s, q, kCache, vCache, state, mask, out);
+    } else if (usesTensorCores(s, q, kCache, out)) {
+      tiled(Kernel.ATTENTION_MMA, s, q, kCache, vCache, state, mask, out);
+    } else {
+      tiled(Kernel.ATTENTION, s, q, kCache, vCache, state, mask, out);
+    }
+  }
+
+  /** 16-byte loads need whole vectors: headDim a multiple of 8, aligned rows. */
+  private boolean usesTensorCores(AttentionSpec s, Tensor q, Tensor cache, Tensor out) {
+    return tensorCores
+        && q.type() != DType.F32
+        && q.type() == cache.type()
+        && s.headDim() % 8 == 0
+        && aligned(q)
+        && aligned(cache)
+        && aligned(out);
+  }
+
+  private boolean aligned(Tensor x) {
+    return t.address(x) % 16 == 0 && x.rowStrideBytes() % 16 == 0;
+  }
+
+  private void tiled(
+      Kernel kernel,
+      AttentionSpec s,
+      Tensor q,
+      Tensor kCache,
+      Tensor vCache,
+      StepState state,
+      @Nullable Tensor mask,
+      Tensor out) {
+    boolean mma = kernel == Kernel.ATTENTION_MMA;
+    KernelArgs args =
+        t.args()
+            .ptr(t.address(out))
+            .i32(KernelTable.ld(out))
+            .ptr(t.address(q))
+            .i32(KernelTable.ld(q))
+            .ptr(t.address(kCache))
+            .ptr(t.address(vCache));
+    if (!mma) {
+      args.i32(KernelTable.activation(q.type())).i32(KernelTable.activation(kCache.type()));
+    }
+    args.ptr(t.address(state.counters()))
+        .ptr(t.address(state.keyStart()))
+        .ptr(t.addressOrNone(mask))
+        .i32(s.batch())
+        .i32(s.tokensPerSequence())
+        .i32(s.nHeads())
+        .i32(s.nKvHeads())
+        .i32(s.headDim())
+        .f32(s.scale())
+        .flag(s.causal())
+        .i32(s.window())
+        .flag(s.alibi())
+        .i32(s.maxSeqLen());
+    int dim = headDimVariant(s.headDim());
+    int variant = mma ? 3 * (q.type() == DType.F16 ? 0 : 1) + dim : dim;
+    long rows = (long) s.tokensPerSequence() * (s.nHeads() / s.nKvHeads());
+    long tiles = Math.ceilDiv(rows, mma ? MMA_ROWS_PER_BLOCK : ROWS_PER_BLOCK);
+    t.launch(kernel, variant, tiles, s.nKvHeads(), s.batch());
+  }
+
+  private void decode(
+      AttentionSpec s,
+      Tensor q,
+      Tensor kCache,
+      Tensor vCache,
+      StepState state,
+      @Nullable Tensor mask,
+      Tensor out) {
+    int group = s.nHeads() / s.nKvHeads();
+    int bound = groupBound(group);
+    int splits = splits(s.batch(), s.nHeads(), s.nKvHeads(), s.maxSeqLen());
+    t.args()
+        .ptr(partials)
+        .ptr(t.address(q))
+        .i32(KernelTable.ld(q))
+        .i32(KernelTable.activation(q.type()))
+        .ptr(t.address(kCache))
+        .ptr(t.address(vCache))
+        .ptr(t.address(state.counters()))
+        .ptr(t.address(state.keyStart()))
+        .ptr(t.addressOrNone(mask))
+        .i32(s.batch())
+        .i32(s.nHeads())
+        .i32(s.nKvHeads())
+        .i32(s.headDim())
+        .f32(s.scale())
+        .i32(s.window())
+        .flag(s.alibi())
+        .i32(s.maxSeqLen())
+        .i32(splits);
+    int variant =
+        (3 * KernelTable.activation(kCache.type()) + headDimVariant(s.headDim())) * 3
+            + (bound == 1 ? 0 : bound == 4 ? 1 : 2);
+    t.launch(
+        Kernel.ATTENTION_DECODE,
+        variant,
+        splits,
+        s.nKvHeads() * Math.ceilDiv(group, bound),
+        s.batch());
+    t.args()
+        .ptr(t.address(out))
+        .i32(KernelTable.ld(out))
+        .ptr(partials)
+        .i32(s.nHeads())
+        .i32(s.headDim())
+        .i32(splits);
+    t.launch(
+        Kernel.ATTENTION_COMBINE, KernelTable.activation(out.type()), s.nHeads(), s.batch(), 1);
+  }
+
+  // ---- the plain path
+
+  /** {@link assay.backend.Backend#attentionScores}: 64 × 64 tiles of rows and keys. */
+  void scores(AttentionSpec s, Tensor q, Tensor kCache, StepState state, Tensor scores) {
+    OpShapes.scores(s, scores, state);
+    t.args()
+        .ptr(t.address(scores))
+        .ptr(t.address(q))
+        .i32(KernelTable.ld(q))
+        .i32(KernelTable.activation(q.type()))
+        .ptr(t.address(kCache))
+        .i32(KernelTable.activation(kCache.type()))
+        .ptr(t.address(state.counters()))
+        .i32(s.batch())
+        .i32(s.tokensPerSequence())
+        .i32(s.nHeads())
+        .i32(s.nKvHeads())
+        .i32(s.headDim())
+        .f32(s.scale())
+        .flag(s.alibi())
+        .i32(s.maxSeqLen());
+    long rowTiles =
+        Math.ceilDiv((long) s.tokensPerSequence() * (s.nHeads() / s.nKvHeads()), SCORE_TILE);
+    long keyTiles = Math.ceilDiv((long) s.maxSeqLen(), SCORE_TILE);
+    t.launch(Kernel.ATTENTION_SCORES, 0, rowTiles * keyTiles, s.nKvHeads(), s.batch());
+  }
+
+  /** {@link assay.backend.Backend#maskScores}: a block a row. */
+  void mask(AttentionSpec s, StepState state, @Nullable Tensor mask, Tensor scores) {
+    OpShapes.scores(s, scores, state);
+    OpShapes.mask(s, mask);
+    t.args()
+        .ptr(t.address(scores))
+        .ptr(t.address(state.counters()))
+        .ptr(t.address(state.keyStart()))
+        .ptr(t.addressOrNone(mask))
+        .i32(s.tokensPerSequence())
+        .i32(scores.rows())
+        .i32(s.nHeads())
+        .flag(s.causal())
+        .i32(s.window())
+        .i32(s.maxSeqLen());
+    t.launch(Kernel.MASK_SCORES, 0, scores.rows(), 1, 1);
+  }
+
+  /** {@link assay.backend.Backend#softmax}: a block a row. */
+  void softmax(AttentionSpec s, StepState state, Tensor scores) {
+    OpShapes.scores(s, scores, state);
+    t.args()
+        .ptr(t.address(scores))
+        .ptr(t.address(state.counters()))
+        .i32(s.tokensPerSequence())
+        .i32(scores.rows())
+        .i32(s.maxSeqLen());
+    t.launch(Kernel.SOFTMAX, 0, Math.ceilDiv(scores.rows(), SOFTMAX_ROWS_PER_BLOCK), 1, 1);
+  }
+
+  /** {@link assay.backend.Backend#attentionValues}: 64 × 64 tiles of rows and elements. */
+  void values(AttentionSpec s, Tensor scores, Tensor vCache, StepState state, Tensor out) {
+    OpShapes.scores(s, scores, state);
+    t.args()
+        .ptr(t.address(out))
+        .i32(KernelTable.ld(out))
+        .i32(KernelTable.activation(out.type()))
+        .ptr(t.address(scores))
+        .ptr(t.address(vCache))
+        .i32(KernelTable.activation(vCache.type()))
+        .ptr(t.address(state.counters()))
+        .i32(s.batch())
+        .i32(s.tokensPerSequence())
+        .i32(s.nHeads())
+        .i32(s.nKvHeads())
+        .i32(s.headDim())
+        .i32(s.maxSeqLen());
+    long rowTiles =
+        Math.ceilDiv((long) s.tokensPerSequence() * (s.nHeads() / s.nKvHeads()), VALUE_TILE);
+    long dimTiles = Math.ceilDiv(s.headDim(), VALUE_TILE);
+    t.launch(Kernel.ATTENTION_VALUES, 0, rowTiles * dimTiles, s.nKvHeads(), s.batch());
+  }
+}
