@@ -92,7 +92,7 @@ enum Kernel {
       i32("ldDelta"),
       i32("n"),
       i32("columns")),
-  /** {@code activation} is the ordinal of {@link assay.model.Activation}. */
+  /** {@code activation} is {@link KernelTable#code}. */
   ACTIVATION(
       "activation",
       256,

@@ -1,7 +1,10 @@
 package assay.backend.cuda;
 
+import assay.model.Activation;
 import assay.model.DType;
 import assay.tensor.Tensor;
+import java.util.EnumMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All entry points with the handles that a {@link Launcher} gave for them, and the argument buffer
@@ -20,18 +23,27 @@ final class KernelTable {
 
   private final Launcher launcher;
   private final Addresses addresses;
-  private final Kernel.Entry[][] entries = new Kernel.Entry[Kernel.values().length][];
-  private final long[][] handles = new long[entries.length][];
-  private final boolean[][] resolved = new boolean[entries.length][];
+  private final EnumMap<Kernel, Family> families = new EnumMap<>(Kernel.class);
   private final KernelArgs args = new KernelArgs();
+
+  /** The entry points of one family, in the order of its variants. */
+  private static final class Family {
+    final Kernel.Entry[] entries;
+    final long[] handles;
+    final boolean[] resolved;
+
+    Family(Kernel kernel) {
+      entries = kernel.entries().toArray(Kernel.Entry[]::new);
+      handles = new long[entries.length];
+      resolved = new boolean[entries.length];
+    }
+  }
 
   KernelTable(Launcher launcher, Addresses addresses) {
     this.launcher = launcher;
     this.addresses = addresses;
     for (Kernel k : Kernel.values()) {
-      entries[k.ordinal()] = k.entries().toArray(Kernel.Entry[]::new);
-      handles[k.ordinal()] = new long[entries[k.ordinal()].length];
-      resolved[k.ordinal()] = new boolean[entries[k.ordinal()].length];
+      families.put(k, new Family(k));
     }
   }
 
@@ -45,7 +57,7 @@ final class KernelTable {
   }
 
   /** The address, or 0 for null. */
-  long addressOrNone(@org.jspecify.annotations.Nullable Tensor t) {
+  long addressOrNone(@Nullable Tensor t) {
     return t == null ? 0 : addresses.of(t);
   }
 
@@ -58,17 +70,17 @@ final class KernelTable {
       throw new IllegalArgumentException(
           kernel + " over a grid of " + gridX + " x " + gridY + " x " + gridZ);
     }
-    int k = kernel.ordinal();
-    Kernel.Entry entry = entries[k][index];
+    Family family = java.util.Objects.requireNonNull(families.get(kernel));
+    Kernel.Entry entry = family.entries[index];
     if (args.count() != kernel.params().size()) {
       throw new IllegalStateException(
           entry.name() + " takes " + kernel.params().size() + " arguments, not " + args.count());
     }
-    if (!resolved[k][index]) {
-      handles[k][index] = launcher.resolve(entry);
-      resolved[k][index] = true;
+    if (!family.resolved[index]) {
+      family.handles[index] = launcher.resolve(entry);
+      family.resolved[index] = true;
     }
-    launcher.launch(entry, handles[k][index], (int) gridX, gridY, gridZ, args);
+    launcher.launch(entry, family.handles[index], (int) gridX, gridY, gridZ, args);
   }
 
   // ---- positions of types in the lists of variants
@@ -110,6 +122,19 @@ final class KernelTable {
       throw new IllegalArgumentException("no kernel from " + from + " to " + to);
     }
     return 2 + activation(to);
+  }
+
+  /** The number by which {@code kernels/activation.cuh} knows an activation function. */
+  static int code(Activation activation) {
+    return switch (activation) {
+      case SILU -> 0;
+      case GELU_TANH -> 1;
+      case GELU_ERF -> 2;
+      case RELU -> 3;
+      case SIGMOID -> 4;
+      case TANH -> 5;
+      case HARDSWISH -> 6;
+    };
   }
 
   /** Elements from one row to the next. */

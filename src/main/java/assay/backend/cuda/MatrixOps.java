@@ -128,7 +128,7 @@ final class MatrixOps {
             .ptr(t.scales(weight))
             .f32(weight.scale())
             .ptr(t.addressOrNone(bias))
-            .i32(activation.ordinal())
+            .i32(KernelTable.code(activation))
             .i32(x.rows())
             .i32(width)
             .i32(weight.columns());
@@ -159,7 +159,7 @@ final class MatrixOps {
     int warps = 1;
     while (warps < WARPS
         && (long) pairs * warps < (long) smCount * WARPS_PER_SM
-        && rowBytes / (2 * warps) >= MIN_BYTES_PER_WARP) {
+        && rowBytes / (2L * warps) >= MIN_BYTES_PER_WARP) {
       warps *= 2;
     }
     return warps;

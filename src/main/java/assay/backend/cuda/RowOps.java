@@ -165,7 +165,7 @@ final class RowOps {
         .i32(KernelTable.ld(out))
         .ptr(t.address(x))
         .i32(KernelTable.ld(x))
-        .i32(activation.ordinal())
+        .i32(KernelTable.code(activation))
         .flag(gated)
         .i32(out.rows())
         .i32(out.columns());
