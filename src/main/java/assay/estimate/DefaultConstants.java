@@ -1,0 +1,73 @@
+package assay.estimate;
+
+import static assay.estimate.Coefficient.*;
+
+import assay.units.Bytes;
+import java.util.List;
+
+/** The estimator's constants before calibration, each with where it comes from. */
+final class DefaultConstants {
+  private static final String AI_CONFIGURATOR = "NVIDIA AIConfigurator's assumption for every card";
+
+  private DefaultConstants() {}
+
+  static List<Constant> of(DeviceKind kind) {
+    return switch (kind) {
+      case CUDA -> cuda();
+      case CPU, REFERENCE -> cpu();
+    };
+  }
+
+  private static List<Constant> cuda() {
+    return List.of(
+        Constant.of(
+            MATMUL_EFFICIENCY,
+            0.75,
+            "between the large cuBLAS GEMMs published for H100 PCIe (0.66), H100 SXM5 (0.81) and"
+                + " A100 SXM4 (0.85) in zzc0721/torch-performance-test-data, as shares of the dense"
+                + " datasheet peak"),
+        Constant.of(MATMUL_HALF_ROWS, 0, "none assumed; calibration finds it"),
+        Constant.of(
+            MATVEC_EFFICIENCY, 0.05, "assumed: bytes bound products of few rows on every card"),
+        Constant.of(WEIGHT_BANDWIDTH_EFFICIENCY, 0.8, AI_CONFIGURATOR),
+        Constant.of(
+            ATTENTION_EFFICIENCY,
+            0.35,
+            "FlashAttention-2 forward in fp16 on H100, share of the dense peak (Shah et al. 2024,"
+                + " FlashAttention-3)"),
+        Constant.of(ATTENTION_BANDWIDTH_EFFICIENCY, 0.8, AI_CONFIGURATOR),
+        Constant.of(ELEMENTWISE_BANDWIDTH_EFFICIENCY, 0.8, AI_CONFIGURATOR),
+        Constant.of(LAUNCH_SECONDS, 3e-6, AI_CONFIGURATOR),
+        Constant.of(PASS_SECONDS, 0, "none assumed; calibration finds it"),
+        Constant.of(
+            OVERHEAD_BYTES,
+            457.0 * Bytes.MIB,
+            "a middle figure: CUDA contexts of 107 to 555 MiB are published by card and driver,"
+                + " estimators assume 250 MiB to 3.5 GiB"));
+  }
+
+  private static List<Constant> cpu() {
+    return List.of(
+        Constant.of(
+            MATMUL_EFFICIENCY,
+            0.9,
+            "assumed: a share of the large GEMM that is measured on the same machine"),
+        Constant.of(MATMUL_HALF_ROWS, 0, "none assumed; calibration finds it"),
+        Constant.of(
+            MATVEC_EFFICIENCY, 0.5, "assumed: bytes bound products of few rows outside the cache"),
+        Constant.of(
+            WEIGHT_BANDWIDTH_EFFICIENCY,
+            0.85,
+            "assumed: a share of the read sweep that is measured on the same machine"),
+        Constant.of(ATTENTION_EFFICIENCY, 0.25, "assumed; calibration finds it"),
+        Constant.of(ATTENTION_BANDWIDTH_EFFICIENCY, 0.7, "assumed; calibration finds it"),
+        Constant.of(
+            ELEMENTWISE_BANDWIDTH_EFFICIENCY,
+            1,
+            "assumed; in caches it may pass the memory's rate"),
+        Constant.of(LAUNCH_SECONDS, 5e-6, "assumed: waking parked threads"),
+        Constant.of(PASS_SECONDS, 0, "none assumed; calibration finds it"),
+        Constant.of(
+            OVERHEAD_BYTES, 200.0 * Bytes.MIB, "assumed: resident set of the Java runtime itself"));
+  }
+}

@@ -1,0 +1,48 @@
+package assay.estimate;
+
+import assay.cost.SessionSize;
+import assay.model.DType;
+import assay.model.ModelConfig;
+import assay.model.Precision;
+import assay.model.TensorSpec;
+import assay.model.UserError;
+import assay.model.Workload;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What inference is to be predicted.
+ *
+ * @param config the model
+ * @param precision storage of weights
+ * @param workload prompts and generated tokens
+ * @param size of the session that runs it
+ * @param scratchBytes the back end's own scratch
+ * @param storedType types of a quantised checkpoint's own, or null for the precision's
+ */
+public record InferenceRequest(
+    ModelConfig config,
+    Precision precision,
+    Workload workload,
+    SessionSize size,
+    long scratchBytes,
+    @Nullable Function<TensorSpec, DType> storedType) {
+
+  /** Checks that the session holds the workload. */
+  public InferenceRequest {
+    if (size.contextTokens() < workload.kvSlots()) {
+      throw new UserError(
+          "a context of %d tokens does not hold a prompt of %d and %d generated tokens"
+              .formatted(
+                  size.contextTokens(), workload.promptTokens(), workload.generatedTokens()));
+    }
+  }
+
+  /** The smallest session for a workload, on a kind of device. */
+  public static InferenceRequest of(
+      ModelConfig config, Precision precision, Workload workload, DeviceKind kind) {
+    SessionSize size = SessionSize.of(precision, kind.activationType(precision), workload);
+    return new InferenceRequest(
+        config, precision, workload, size, Scratch.bytes(kind, config, size), null);
+  }
+}
