@@ -1,0 +1,35 @@
+package assay.results;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The most that the device can do, in this precision and measured in the same run.
+ *
+ * @param peakFlopsPerSecond what MFU is a fraction of: the datasheet's dense peak, or the largest
+ *     rate measured here
+ * @param peakSource {@code datasheet} or {@code measured}
+ * @param gemmFlopsPerSecond a large matrix product through the back end
+ * @param gemmShape its n × in × out
+ * @param copyBytesPerSecond bytes read per second by a sweep over memory
+ * @param copyBytes how many bytes that sweep reads: at least four times the last-level cache
+ * @param copyKind how the sweep reads
+ * @param bandwidthBytesPerSecond the datasheet's memory bandwidth, where there is one
+ */
+public record Ceilings(
+    @Nullable Double peakFlopsPerSecond,
+    @Nullable String peakSource,
+    @Nullable Double gemmFlopsPerSecond,
+    @Nullable String gemmShape,
+    @Nullable Double copyBytesPerSecond,
+    @Nullable Long copyBytes,
+    @Nullable String copyKind,
+    @Nullable Double bandwidthBytesPerSecond) {
+  /** Checks every number. */
+  public Ceilings {
+    Numbers.positive("ceilings.peak_flops_per_second", peakFlopsPerSecond);
+    Numbers.positive("ceilings.gemm_flops_per_second", gemmFlopsPerSecond);
+    Numbers.positive("ceilings.copy_bytes_per_second", copyBytesPerSecond);
+    Numbers.count("ceilings.copy_bytes", copyBytes);
+    Numbers.positive("ceilings.bandwidth_bytes_per_second", bandwidthBytesPerSecond);
+  }
+}

@@ -1,0 +1,84 @@
+package assay.results;
+
+import java.util.List;
+import java.util.Map;
+
+/** Rows for tests. */
+public final class Rows {
+  private Rows() {}
+
+  /** A whole row of made-up numbers. */
+  public static ResultRow full(String id) {
+    return new ResultRow(
+        1,
+        id,
+        "2026-01-31T12:00:00Z",
+        new Environment(
+            "cpu",
+            "A CPU",
+            "CpuBackend",
+            null,
+            null,
+            "A CPU",
+            2,
+            2,
+            "host",
+            "Linux 6",
+            "25.0.1",
+            "0.1.0",
+            "abc1234",
+            1L << 34,
+            Map.of("vector_bits", "512")),
+        new ModelFacts("tiny", "llama", 15_191_712L, 6, 288, 768, 6, 6, 48, 32_000, "random"),
+        "bf16",
+        new WorkloadFacts("inference", 1, 128, 64, 128, "bf16"),
+        new ResultRow.Rules(30_383_424L, 3_889_078_272L, 30_383_424L),
+        new Prediction(
+            30_000_000L,
+            2_000_000L,
+            1_000_000L,
+            50_000L,
+            0L,
+            33_050_000L,
+            4_000_000_000L,
+            31_000_000L,
+            0.02,
+            0.001,
+            null),
+        true,
+        new Check(true, "logits of 9 tokens", 1e-6, 1e-5, "row 3 id 7: 1.5 for 1.4999"),
+        new Measurement(
+            30_000_000L,
+            2_000_000L,
+            1_000_000L,
+            50_000L,
+            2_304L,
+            33_052_304L,
+            200_000_000L,
+            4_000_000_000L,
+            31_000_000L,
+            31_000_000L,
+            31_500_000L,
+            new Times(0.021, 0.020, 0.025, 7),
+            new Times(0.0011, 0.001, 0.0012, 5),
+            1.9e11,
+            2.8e10,
+            2.86e10,
+            6095.2,
+            909.1),
+        new Ceilings(2.5e11, "measured", 2.5e11, "1024×2048×2048", 3.0e10, 1L << 29, "sum", null),
+        new Utilization(
+            0.76,
+            0.11,
+            0.95,
+            0.9,
+            Utilization.RULE,
+            Utilization.Verdict.ABOVE,
+            Utilization.Verdict.BELOW),
+        List.of(new OperationTime("prefill", "matmul", "288→960", 6, 0.004, 1_000L, 2_000L)),
+        new Samples(List.of(0.02, 0.021), List.of(0.001, 0.0012), 3),
+        new ResultRow.Arithmetic("fp32 FMA", "fp32 FMA"),
+        List.of("spread of decode 18 %"),
+        "assay run");
+  }
+}
