@@ -36,11 +36,24 @@ public interface Backend extends AutoCloseable {
    */
   String arithmetic(Precision precision, boolean prefill);
 
+  /**
+   * How matrix products of this precision round the activations that enter them, in {@code prefill}
+   * of many rows or decode of few.
+   */
+  default InputRounding inputRounding(Precision precision, boolean prefill) {
+    return InputRounding.NONE;
+  }
+
   /** The type of activations at this precision. */
   DType activationType(Precision precision);
 
   /** Total and free memory now. */
   DeviceMemory memory();
+
+  /** Whether device memory is the host's own, shared with everything else that runs there. */
+  default boolean sharesHostMemory() {
+    return false;
+  }
 
   /** Bytes of all arenas that are open. */
   long liveBytes();

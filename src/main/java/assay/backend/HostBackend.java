@@ -25,6 +25,11 @@ public abstract class HostBackend implements Backend {
   protected HostBackend() {}
 
   @Override
+  public boolean sharesHostMemory() {
+    return true;
+  }
+
+  @Override
   public DeviceMemory memory() {
     return hostMemory();
   }

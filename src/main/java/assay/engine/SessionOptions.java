@@ -87,6 +87,23 @@ public record SessionOptions(
         storedTypes);
   }
 
+  /** The same for another number of sequences, another context and other passes. */
+  public SessionOptions withShape(int batch, int maxSeqLen, int maxPassTokens) {
+    return new SessionOptions(
+        precision,
+        kvType,
+        batch,
+        maxSeqLen,
+        maxPassTokens,
+        batch,
+        maxSeqLen,
+        sampling,
+        seed,
+        causal,
+        attention,
+        storedTypes);
+  }
+
   /** The same with passes of another length. */
   public SessionOptions withMaxPassTokens(int tokens) {
     return new SessionOptions(

@@ -1,0 +1,292 @@
+package assay.measure;
+
+import assay.backend.Backend;
+import assay.backend.CeilingProbe;
+import assay.backend.Mark;
+import assay.backend.SessionShape;
+import assay.checkpoint.RandomWeights;
+import assay.model.DType;
+import assay.model.ModelConfig;
+import assay.model.Precision;
+import assay.model.TensorSpec;
+import assay.model.WeightRole;
+import assay.results.Ceilings;
+import assay.tensor.Arena;
+import assay.tensor.MemoryCategory;
+import assay.tensor.Tensor;
+import assay.tensor.TensorPlan;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The most that a device reaches, measured in the same run and with the same code as what is judged
+ * by it: a large matrix product in each precision, and one sweep over memory. Each is measured once
+ * and kept. No session may be open meanwhile.
+ */
+public final class CeilingMeter {
+  private static final long SEED = 7;
+  private static final int ENOUGH_RUNS = 3;
+
+  /**
+   * How large and how long.
+   *
+   * @param gemmSeconds a product that takes longer than this is too large
+   * @param sampleSeconds runs of one kind go on for so long
+   * @param sweepBytes bytes of the sweep
+   */
+  public record Effort(double gemmSeconds, double sampleSeconds, long sweepBytes) {
+    private static final long LEAST_SWEEP_BYTES = 256L << 20;
+    private static final long USUAL_CACHE_BYTES = 64L << 20;
+
+    /** A sweep of at least four times the last-level cache, and under a second for each number. */
+    public static Effort usual() {
+      long cache = ProcFile.lastLevelCacheBytes().orElse(USUAL_CACHE_BYTES);
+      return new Effort(0.12, 0.5, Math.max(4 * cache, LEAST_SWEEP_BYTES));
+    }
+  }
+
+  private record Shape(int n, int in, int out) {
+    double flops() {
+      return 2.0 * n * in * out;
+    }
+  }
+
+  private static final List<Shape> SHAPES =
+      List.of(
+          new Shape(32, 128, 128),
+          new Shape(128, 512, 512),
+          new Shape(256, 1024, 1024),
+          new Shape(512, 2048, 4096),
+          new Shape(2048, 4096, 4096),
+          new Shape(8192, 8192, 8192));
+
+  private record Gemm(Shape shape, double flopsPerSecond) {}
+
+  private record Sweep(long bytes, double bytesPerSecond, String kind) {}
+
+  private final Backend backend;
+  private final Effort effort;
+  private final Map<Precision, Gemm> gemms = new EnumMap<>(Precision.class);
+  private @Nullable Sweep sweep;
+
+  /** Nothing is measured yet. */
+  public CeilingMeter(Backend backend, Effort effort) {
+    this.backend = backend;
+    this.effort = effort;
+  }
+
+  /** The ceilings for a precision, measured now or before. */
+  public Ceilings of(Precision precision) {
+    Gemm gemm = gemms.computeIfAbsent(precision, this::largestGemm);
+    if (sweep == null) {
+      sweep = measureSweep();
+    }
+    Shape s = gemm.shape;
+    return new Ceilings(
+        gemm.flopsPerSecond,
+        "measured",
+        gemm.flopsPerSecond,
+        s.n + "×" + s.in + "×" + s.out,
+        sweep.bytesPerSecond,
+        sweep.bytes,
+        sweep.kind,
+        null);
+  }
+
+  /** Grows the product until the next would take too long. The best run counts: it is a ceiling. */
+  private Gemm largestGemm(Precision precision) {
+    Gemm best = gemm(precision, SHAPES.getFirst());
+    for (Shape next : SHAPES.subList(1, SHAPES.size())) {
+      double expected = next.flops() / best.flopsPerSecond;
+      if (expected > effort.gemmSeconds || !fits(precision, next)) {
+        break;
+      }
+      Gemm larger = gemm(precision, next);
+      // A small product that runs in the caches can be the faster one.
+      if (larger.flopsPerSecond > best.flopsPerSecond) {
+        best = larger;
+      }
+    }
+    return best;
+  }
+
+  private boolean fits(Precision precision, Shape s) {
+    long needed = precision.weightType().bytes(s.out, s.in) + 4L * s.n * s.in + 4L * s.n * s.out;
+    return needed < backend.memory().freeBytes() / 4;
+  }
+
+  private Gemm gemm(Precision precision, Shape s) {
+    DType type = backend.activationType(precision);
+    SessionShape session = sessionFor(precision, s);
+    long scratch = backend.workspaceBytes(session);
+    TensorPlan plan = new TensorPlan();
+    plan.allocate(type, s.n, s.in);
+    backend.weight(plan, precision.weightType(), s.out, s.in);
+    plan.allocate(type, s.n, s.out);
+    try (Arena workspace = backend.newArena(MemoryCategory.WORKSPACE, TensorPlan.padded(scratch));
+        Arena arena = backend.newArena(MemoryCategory.ACTIVATIONS, plan.reservedBytes())) {
+      backend.reserveWorkspace(session, workspace);
+      Tensor x = arena.allocate(type, s.n, s.in);
+      Tensor w = backend.weight(arena, precision.weightType(), s.out, s.in);
+      Tensor y = arena.allocate(type, s.n, s.out);
+      fill(x, w, s);
+      double seconds = best(() -> backend.matmul(x, w, y, false));
+      return new Gemm(s, s.flops() / seconds);
+    }
+  }
+
+  /** A session whose scratch memory suffices for such a product. */
+  private static SessionShape sessionFor(Precision precision, Shape s) {
+    ModelConfig config =
+        ModelConfig.builder("ceiling", "llama")
+            .size(1, s.in, s.out)
+            .heads(s.in / 64, s.in / 64, 64)
+            .tokens(s.out, s.n)
+            .build();
+    return new SessionShape(config, precision, 1, s.n, s.n, s.n);
+  }
+
+  /** Random numbers: zeros run faster on some devices. */
+  private void fill(Tensor x, Tensor w, Shape s) {
+    ModelConfig config =
+        ModelConfig.builder("ceiling", "llama")
+            .size(1, s.in, s.out)
+            .heads(1, 1, 2)
+            .tokens(2, 1)
+            .build();
+    RandomWeights random = new RandomWeights(config, SEED);
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      TensorSpec inputs = new TensorSpec(WeightRole.DOWN, 0, s.n, s.in);
+      MemorySegment staging = scratch.allocate(x.bytes(), 64);
+      random.read(inputs, 0, s.n, x.type(), staging);
+      backend.write(x, staging);
+    }
+    TensorSpec weights = new TensorSpec(WeightRole.UP, 0, s.out, s.in);
+    int rows = Math.min(s.out, 512);
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment staging = scratch.allocate(w.type().bytes(rows, s.in), 64);
+      for (int first = 0; first < s.out; first += rows) {
+        random.read(weights, first, rows, w.type(), staging);
+        backend.writeWeight(w, first, rows, staging);
+      }
+    }
+  }
+
+  /** Seconds of the fastest run, after warming up. */
+  private double best(Runnable operation) {
+    try (Mark before = backend.newMark();
+        Mark after = backend.newMark()) {
+      Warmup warmup = new Warmup();
+      double fastest = Double.MAX_VALUE;
+      long start = System.nanoTime();
+      while (true) {
+        before.record();
+        operation.run();
+        after.record();
+        backend.await();
+        double seconds = after.secondsSince(before);
+        warmup.add(seconds);
+        if (seconds > 0) {
+          fastest = Math.min(fastest, seconds);
+        }
+        double elapsed = (System.nanoTime() - start) * 1e-9;
+        boolean timeUp = elapsed > effort.sampleSeconds && warmup.runs() >= ENOUGH_RUNS;
+        if (timeUp && (warmup.steady() || elapsed > 3 * effort.sampleSeconds)) {
+          return fastest;
+        }
+      }
+    }
+  }
+
+  // ---- memory
+
+  private static final int SWEEP_COLUMNS = 4096;
+
+  private Sweep measureSweep() {
+    long rows = effort.sweepBytes / (4L * SWEEP_COLUMNS);
+    rows = Math.min(rows, backend.memory().freeBytes() / 4 / (4L * SWEEP_COLUMNS));
+    int n = Math.toIntExact(Math.max(1, rows));
+    return backend instanceof CeilingProbe probe ? probed(probe, n) : streamed(n);
+  }
+
+  private Sweep probed(CeilingProbe probe, int rows) {
+    TensorPlan plan = new TensorPlan();
+    plan.allocate(DType.F32, rows, SWEEP_COLUMNS);
+    plan.allocate(DType.F32, 1, 1);
+    try (Arena arena = backend.newArena(MemoryCategory.WORKSPACE, plan.reservedBytes())) {
+      Tensor memory = arena.allocate(DType.F32, rows, SWEEP_COLUMNS);
+      Tensor sum = arena.allocate(DType.F32, 1, 1);
+      writeOnes(memory, (first, count) -> memory.rows(first, count));
+      double seconds = best(() -> probe.readSweep(memory, sum));
+      double expected = (double) rows * SWEEP_COLUMNS;
+      double found = TensorValues.read(backend, sum)[0];
+      if (!(Math.abs(found - expected) <= 0.01 * expected)) {
+        throw new IllegalStateException(
+            "the read sweep summed %s instead of %s: it does not read everything"
+                .formatted(found, expected));
+      }
+      return new Sweep(memory.bytes(), memory.bytes() / seconds, probe.sweepKind());
+    }
+  }
+
+  /** Without a probe: the product of one row with a large matrix, which reads every weight once. */
+  private Sweep streamed(int rows) {
+    SessionShape session = sessionFor(Precision.FP32, new Shape(1, SWEEP_COLUMNS, rows));
+    long scratch = backend.workspaceBytes(session);
+    TensorPlan plan = new TensorPlan();
+    backend.weight(plan, DType.F32, rows, SWEEP_COLUMNS);
+    plan.allocate(DType.F32, 1, SWEEP_COLUMNS);
+    plan.allocate(DType.F32, 1, rows);
+    try (Arena workspace = backend.newArena(MemoryCategory.WORKSPACE, TensorPlan.padded(scratch));
+        Arena arena = backend.newArena(MemoryCategory.WEIGHTS, plan.reservedBytes())) {
+      backend.reserveWorkspace(session, workspace);
+      Tensor w = backend.weight(arena, DType.F32, rows, SWEEP_COLUMNS);
+      Tensor x = arena.allocate(DType.F32, 1, SWEEP_COLUMNS);
+      Tensor y = arena.allocate(DType.F32, 1, rows);
+      writeOnesAsWeight(w);
+      TensorValues.write(backend, x, ones(SWEEP_COLUMNS));
+      double seconds = best(() -> backend.matmul(x, w, y, false));
+      return new Sweep(w.bytes(), w.bytes() / seconds, "fp32 matrix times vector");
+    }
+  }
+
+  private interface RowsOf {
+    Tensor rows(int first, int count);
+  }
+
+  private void writeOnes(Tensor memory, RowsOf view) {
+    inPieces(memory, (first, count, ones) -> backend.write(view.rows(first, count), ones));
+  }
+
+  private void writeOnesAsWeight(Tensor weight) {
+    inPieces(weight, (first, count, ones) -> backend.writeWeight(weight, first, count, ones));
+  }
+
+  private interface PieceWriter {
+    void write(int firstRow, int count, MemorySegment ones);
+  }
+
+  private static void inPieces(Tensor t, PieceWriter writer) {
+    int rows = Math.min(t.rows(), 256);
+    try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment staging = scratch.allocate(4L * rows * t.columns(), 64);
+      for (long i = 0; i < (long) rows * t.columns(); i++) {
+        staging.setAtIndex(ValueLayout.JAVA_FLOAT, i, 1f);
+      }
+      for (int first = 0; first < t.rows(); first += rows) {
+        int count = Math.min(rows, t.rows() - first);
+        writer.write(first, count, staging.asSlice(0, 4L * count * t.columns()));
+      }
+    }
+  }
+
+  private static float[] ones(int n) {
+    float[] out = new float[n];
+    java.util.Arrays.fill(out, 1f);
+    return out;
+  }
+}

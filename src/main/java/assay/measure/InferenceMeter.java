@@ -1,0 +1,276 @@
+package assay.measure;
+
+import assay.backend.Backend;
+import assay.engine.Session;
+import assay.engine.SessionOptions;
+import assay.model.Precision;
+import assay.model.WeightSource;
+import assay.model.Workload;
+import assay.results.Ceilings;
+import assay.results.Check;
+import assay.results.Measurement;
+import assay.results.OperationTime;
+import assay.results.Samples;
+import assay.results.Utilization;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Measures inference of one model at one precision under one workload: check against the reference,
+ * ceilings, bytes, counts, times, and on request times of single operations.
+ */
+public final class InferenceMeter {
+  private static final int USUAL_PASS_TOKENS = 512;
+  private static final long PROMPT_SEED = 11;
+
+  /** A stretch of decoding is enough to see what its operations take. */
+  private static final int PROFILED_PASSES = 8;
+
+  private final Backend device;
+  private final Supplier<Backend> reference;
+  private final CeilingMeter ceilings;
+  private final TimeBudget budget;
+  private final StopSignal stop;
+  private final Progress progress;
+
+  /**
+   * @param device what is measured
+   * @param reference makes the judge
+   * @param ceilings of the same device
+   */
+  public InferenceMeter(
+      Backend device,
+      Supplier<Backend> reference,
+      CeilingMeter ceilings,
+      TimeBudget budget,
+      StopSignal stop,
+      Progress progress) {
+    this.device = device;
+    this.reference = reference;
+    this.ceilings = ceilings;
+    this.budget = budget;
+    this.stop = stop;
+    this.progress = progress;
+  }
+
+  /**
+   * What came out.
+   *
+   * @param check the comparison with the reference; when it failed, nothing else is there
+   */
+  public record Outcome(
+      Check check,
+      @Nullable Measurement measured,
+      @Nullable Ceilings ceilings,
+      @Nullable Utilization utilization,
+      @Nullable List<OperationTime> operations,
+      @Nullable Samples samples,
+      List<String> warnings) {}
+
+  /** The session for a workload: no slot of the cache and no row of a pass stays empty. */
+  public static SessionOptions sessionFor(Precision precision, Workload w) {
+    return SessionOptions.of(precision, w.batch(), w.kvSlots())
+        .withMaxPassTokens(Math.min(USUAL_PASS_TOKENS, w.promptTokens()));
+  }
+
+  /**
+   * Measures one row.
+   *
+   * @param operations also time single operations, in a pass of their own
+   * @throws assay.model.UserError exit code 3 when the model does not fit
+   * @throws StopSignal.StoppedException when the user stops it
+   */
+  public Outcome measure(
+      WeightSource weights, Precision precision, Workload workload, boolean operations) {
+    SessionOptions options = sessionFor(precision, workload);
+    progress.at("checking against the reference", 0);
+    Check check = check(weights, options);
+    if (!check.passed()) {
+      return new Outcome(check, null, null, null, null, null, warnings(weights));
+    }
+    stop.check();
+    progress.at("ceilings", 0.15);
+    Ceilings ceiling = ceilings.of(precision);
+    stop.check();
+    progress.at("loading", 0.25);
+    ProfilingBackend profiling = new ProfilingBackend(device);
+    CountingBackend counting = new CountingBackend(profiling);
+    try (profiling;
+        Session session = Session.open(counting, weights, options)) {
+      session.start(prompts(session, workload));
+      Counted counted = count(session, counting, workload);
+      TimedRuns.Result timed =
+          TimedRuns.take(
+              session, workload, budget, stop, f -> progress.at("timing", 0.3 + 0.6 * f));
+      Measurement measured =
+          measurement(workload, MemoryReading.of(session, device), counted, timed);
+      List<String> warnings = warnings(weights);
+      warnings.addAll(timed.warnings());
+      warnCached(measured, warnings);
+      List<OperationTime> ops = null;
+      if (operations) {
+        progress.at("single operations", 0.95);
+        ops = profile(session, profiling, counted, workload);
+      }
+      return new Outcome(
+          check,
+          measured,
+          ceiling,
+          utilization(measured, ceiling, timed),
+          ops,
+          timed.samples(),
+          warnings);
+    }
+  }
+
+  private Check check(WeightSource weights, SessionOptions options) {
+    try (Backend judge = reference.get()) {
+      return new LogitsCheck(device, judge).run(weights, options, stop);
+    }
+  }
+
+  private static List<String> warnings(WeightSource weights) {
+    List<String> out = new ArrayList<>();
+    weights
+        .nonFinite()
+        .forEach((name, count) -> out.add("%d values of %s are not finite".formatted(count, name)));
+    return out;
+  }
+
+  private static int[][] prompts(Session session, Workload w) {
+    SplittableRandom random = new SplittableRandom(PROMPT_SEED);
+    int[][] out = new int[w.batch()][w.promptTokens()];
+    for (int[] prompt : out) {
+      for (int t = 0; t < prompt.length; t++) {
+        prompt[t] = random.nextInt(session.config().vocabSize());
+      }
+    }
+    return out;
+  }
+
+  // ---- counting
+
+  private record Counted(
+      Map<OpLabel, OpCounts> prefill, Map<OpLabel, OpCounts> decode, int decodePasses) {}
+
+  private Counted count(Session session, CountingBackend counting, Workload w) {
+    counting.start();
+    session.enqueuePrefill();
+    session.backend().await();
+    Map<OpLabel, OpCounts> prefill = counting.stop();
+    counting.start();
+    for (int i = 0; i < w.decodePasses(); i++) {
+      stop.check();
+      session.enqueueDecode();
+    }
+    session.backend().await();
+    return new Counted(prefill, counting.stop(), w.decodePasses());
+  }
+
+  private Measurement measurement(
+      Workload w, MemoryReading memory, Counted counted, TimedRuns.Result timed) {
+    OpCounts prefill = CountingBackend.sum(counted.prefill());
+    OpCounts decode = CountingBackend.sum(counted.decode());
+    boolean decodes = counted.decodePasses() > 0;
+    int passes = Math.max(1, counted.decodePasses());
+    double prefillMedian = timed.prefill().median();
+    Double decodeMedian = timed.decode() == null ? null : timed.decode().median();
+    double bytesPerPass = (double) decode.streamedBytes() / passes;
+    return new Measurement(
+        memory.weightsBytes(),
+        memory.kvCacheBytes(),
+        memory.activationsBytes(),
+        memory.workspaceBytes(),
+        memory.overheadBytes(),
+        memory.totalBytes(),
+        memory.residentBytes(),
+        prefill.flops(),
+        decodes ? Math.round((double) decode.flops() / passes / w.batch()) : null,
+        prefill.streamedBytes(),
+        decodes ? Math.round(bytesPerPass) : null,
+        timed.prefill(),
+        timed.decode(),
+        prefill.flops() / prefillMedian,
+        decodeMedian == null ? null : (double) decode.flops() / passes / decodeMedian,
+        decodeMedian == null ? null : bytesPerPass / decodeMedian,
+        (double) w.batch() * w.promptTokens() / prefillMedian,
+        decodeMedian == null ? null : w.batch() / decodeMedian);
+  }
+
+  private static Utilization utilization(Measurement m, Ceilings c, TimedRuns.Result timed) {
+    Double bandwidth =
+        c.bandwidthBytesPerSecond() != null ? c.bandwidthBytesPerSecond() : c.copyBytesPerSecond();
+    Double prefillMfu = ratio(m.prefillFlopsPerSecond(), c.peakFlopsPerSecond());
+    Double decodeMfu = ratio(m.decodeFlopsPerSecond(), c.peakFlopsPerSecond());
+    return new Utilization(
+        prefillMfu,
+        decodeMfu,
+        ratio(m.decodeBytesPerSecond(), bandwidth),
+        timed.deviceBusy(),
+        Utilization.RULE,
+        Utilization.Verdict.of(prefillMfu),
+        Utilization.Verdict.of(decodeMfu));
+  }
+
+  private static @Nullable Double ratio(@Nullable Double part, @Nullable Double whole) {
+    return part == null || whole == null ? null : part / whole;
+  }
+
+  /** What fits the cache is not read from memory, so its MBU can exceed 1. */
+  private void warnCached(Measurement m, List<String> warnings) {
+    Long read = m.decodeBytesReadPerPass();
+    long cache = device.sharesHostMemory() ? ProcFile.lastLevelCacheBytes().orElse(0) : 0;
+    if (read != null && read < 2 * cache) {
+      warnings.add(
+          "a decode pass reads %.1f MB and the last-level cache holds %.1f MB: part of it is not read from memory, so MBU can exceed 1"
+              .formatted(read / 1e6, cache / 1e6));
+    }
+  }
+
+  // ---- single operations
+
+  private List<OperationTime> profile(
+      Session session, ProfilingBackend profiling, Counted counted, Workload w) {
+    List<OperationTime> out = new ArrayList<>();
+    session.rewind();
+    profiling.start();
+    session.enqueuePrefill();
+    add(out, "prefill", profiling.stop(), counted.prefill(), 1, 1);
+    int passes = Math.min(PROFILED_PASSES, w.decodePasses());
+    if (passes > 0) {
+      profiling.start();
+      for (int i = 0; i < passes; i++) {
+        stop.check();
+        session.enqueueDecode();
+      }
+      add(out, "decode", profiling.stop(), counted.decode(), passes, counted.decodePasses());
+    }
+    return out;
+  }
+
+  private static void add(
+      List<OperationTime> out,
+      String phase,
+      Map<OpLabel, Double> seconds,
+      Map<OpLabel, OpCounts> counts,
+      int timedPasses,
+      int countedPasses) {
+    seconds.forEach(
+        (label, s) -> {
+          OpCounts c = counts.getOrDefault(label, OpCounts.NONE);
+          out.add(
+              new OperationTime(
+                  phase,
+                  label.operation(),
+                  label.shape(),
+                  Math.toIntExact(Math.max(1, c.calls() / countedPasses)),
+                  s / timedPasses,
+                  c.flops() / countedPasses,
+                  c.bytes() / countedPasses));
+        });
+  }
+}

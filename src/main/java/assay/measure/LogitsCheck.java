@@ -1,0 +1,191 @@
+package assay.measure;
+
+import assay.backend.Backend;
+import assay.engine.PassObserver;
+import assay.engine.Session;
+import assay.engine.SessionOptions;
+import assay.model.ModelConfig;
+import assay.model.WeightSource;
+import assay.results.Check;
+import assay.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A back end's logits against the reference's on a few tokens, before anything is timed: a chunk of
+ * several tokens as prefill takes it, then one more token through the cache as decode takes it.
+ *
+ * <p>Weights are stored identically on both sides, so only arithmetic differs. What arithmetic may
+ * do is found by running the reference a second time with the device's rounding errors added at
+ * random ({@link RoundingNoiseBackend}); {@link #MARGIN} times the distance that this moves the
+ * logits is allowed, over all logits in the root mean square and for the worst single one.
+ */
+public final class LogitsCheck {
+  /** Models with more parameters are checked on a slice: the reference takes seconds for these. */
+  public static final long WHOLE_PARAMETERS = 200_000_000L;
+
+  /** Models with more parameters are checked on fewer tokens. */
+  private static final long SMALL_PARAMETERS = 60_000_000L;
+
+  private static final int SLICE_LAYERS = 2;
+  private static final int SLICE_VOCABULARY = 4096;
+  private static final int MOST_SEQUENCES = 3;
+
+  /**
+   * The disturbed reference is one draw of a random error and the device's error another, of a size
+   * that is only estimated: 4 leaves room for both and is far below any mistake.
+   */
+  static final double MARGIN = 4;
+
+  private static final long SEED = 20_260_131;
+
+  private final Backend device;
+  private final Backend reference;
+
+  /** Compares {@code device} with {@code reference}. */
+  public LogitsCheck(Backend device, Backend reference) {
+    this.device = device;
+    this.reference = reference;
+  }
+
+  /**
+   * Runs the check.
+   *
+   * @param options of the session that is to be measured: precision, cache type, batch, mask
+   */
+  public Check run(WeightSource source, SessionOptions options, StopSignal stop) {
+    boolean sliced = source.config().parameters() > WHOLE_PARAMETERS;
+    WeightSource weights =
+        sliced ? new SlicedWeights(source, SLICE_LAYERS, SLICE_VOCABULARY) : source;
+    ModelConfig c = weights.config();
+    int wanted = sliced || c.parameters() > SMALL_PARAMETERS ? 5 : 9;
+    int tokens = Math.min(wanted, c.maxSeqLen());
+    int batch = Math.min(options.batch(), MOST_SEQUENCES);
+    SessionOptions small = options.withShape(batch, tokens, Math.max(1, tokens - 1));
+    int[][] prompts = prompts(c, batch, tokens);
+
+    float[] expected = logits(reference, weights, small, prompts);
+    stop.check();
+    float[] actual = logits(device, weights, small, prompts);
+    stop.check();
+    long kvElements = 2L * batch * tokens * c.kvDim() * c.nLayers();
+    Backend noisy =
+        new RoundingNoiseBackend(reference, device, small.precision(), batch, kvElements, SEED);
+    float[] disturbed = logits(noisy, weights, small, prompts);
+    stop.check();
+
+    String what =
+        "logits of %d × %d tokens%s"
+            .formatted(
+                batch,
+                tokens,
+                sliced
+                    ? ", on the first %d layers and %d rows of the vocabulary"
+                        .formatted(c.nLayers(), c.vocabSize())
+                    : "");
+    return compare(what, c.vocabSize(), expected, actual, disturbed);
+  }
+
+  private static int[][] prompts(ModelConfig c, int batch, int tokens) {
+    SplittableRandom random = new SplittableRandom(SEED);
+    int[][] out = new int[batch][tokens];
+    for (int[] prompt : out) {
+      for (int t = 0; t < tokens; t++) {
+        prompt[t] = random.nextInt(c.vocabSize());
+      }
+    }
+    return out;
+  }
+
+  private static float[] logits(
+      Backend backend, WeightSource weights, SessionOptions options, int[][] prompts) {
+    List<float[]> parts = new ArrayList<>();
+    try (Session session = Session.open(backend, weights, options)) {
+      session.start(prompts);
+      session.observePrefill(
+          new PassObserver() {
+            @Override
+            public void logits(int firstRow, Tensor normed, Tensor logits) {
+              parts.add(TensorValues.read(backend, logits));
+            }
+          });
+    }
+    float[] out = new float[parts.stream().mapToInt(p -> p.length).sum()];
+    int at = 0;
+    for (float[] part : parts) {
+      System.arraycopy(part, 0, out, at, part.length);
+      at += part.length;
+    }
+    return out;
+  }
+
+  /** The verdict; a value that is not finite fails. */
+  static Check compare(
+      String what, int vocabulary, float[] expected, float[] actual, float[] disturbed) {
+    if (actual.length != expected.length || disturbed.length != expected.length) {
+      throw new IllegalArgumentException("unequal numbers of logits");
+    }
+    double squares = 0;
+    double error = 0;
+    double noise = 0;
+    double worst = -1;
+    int at = 0;
+    for (int i = 0; i < expected.length; i++) {
+      double d = Math.abs((double) actual[i] - expected[i]);
+      if (!Double.isFinite(d)) {
+        return notFinite(what, vocabulary, expected, actual, i);
+      }
+      squares += (double) expected[i] * expected[i];
+      error += d * d;
+      double n = (double) disturbed[i] - expected[i];
+      noise += n * n;
+      if (d > worst) {
+        worst = d;
+        at = i;
+      }
+    }
+    double size = Math.sqrt(squares / expected.length);
+    double relative = error == 0 ? 0 : Math.sqrt(error / squares);
+    double tolerance = MARGIN * Math.sqrt(noise / squares);
+    // The largest of n normal numbers is about √(2 ln n) deviations.
+    double worstAllowed = tolerance * size * Math.sqrt(2 * Math.log(expected.length + 1.0));
+    boolean passed = relative <= tolerance && worst <= worstAllowed;
+    String worstInWords =
+        "row %d id %d: %s for %s, %.3g apart, %.3g allowed"
+            .formatted(
+                at / vocabulary, at % vocabulary, actual[at], expected[at], worst, worstAllowed);
+    return new Check(passed, what, finite(relative), finite(tolerance), worstInWords);
+  }
+
+  private static @Nullable Double finite(double value) {
+    return Double.isFinite(value) ? value : null;
+  }
+
+  private static Check notFinite(
+      String what, int vocabulary, float[] expected, float[] actual, int i) {
+    String why =
+        Float.isFinite(expected[i])
+            ? ""
+            : "; the reference's own logits are not finite: the weights are not, or overflow";
+    return new Check(
+        false,
+        what,
+        null,
+        null,
+        "row %d id %d: %s for %s%s"
+            .formatted(i / vocabulary, i % vocabulary, actual[i], expected[i], why));
+  }
+
+  /** One line about a check that failed. */
+  public static String describe(Check check) {
+    String size =
+        check.error() == null
+            ? "not finite"
+            : String.format(
+                Locale.ROOT, "error %.3g, allowed %.3g", check.error(), check.tolerance());
+    return "%s differ from the reference: %s (%s)".formatted(check.what(), size, check.worst());
+  }
+}

@@ -1,0 +1,103 @@
+package assay.measure;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import assay.backend.Backend;
+import assay.backend.CeilingProbe;
+import assay.backend.reference.ReferenceBackend;
+import assay.model.Precision;
+import assay.results.Ceilings;
+import assay.results.Environment;
+import assay.results.Times;
+import assay.tensor.Tensor;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class MeasureToolsTest {
+  @Test
+  void medians() {
+    assertEquals(new Times(2, 1, 9, 3), Statistics.times(List.of(9.0, 1.0, 2.0)));
+    assertEquals(2.5, Statistics.median(List.of(4.0, 1.0, 2.0, 3.0)));
+    assertEquals(0, Statistics.quartileSpread(List.of(5.0)));
+    assertEquals(2.0 / 3, Statistics.quartileSpread(List.of(1.0, 2.0, 3.0, 4.0, 5.0)), 1e-12);
+    assertThrows(IllegalArgumentException.class, () -> Statistics.median(List.of()));
+  }
+
+  @Test
+  void warmUpEndsWhenRunsNoLongerGetFaster() {
+    Warmup w = new Warmup();
+    for (double s : new double[] {10, 5, 1, 0.9, 0.5}) {
+      w.add(s);
+      assertFalse(w.steady(), "still falling at " + s);
+    }
+    w.add(0.5);
+    w.add(0.51);
+    assertFalse(w.steady(), "0.5 came within the last three");
+    w.add(0.52);
+    assertTrue(w.steady());
+  }
+
+  @Test
+  void ceilingsAreMeasuredOnceAndFreed() {
+    try (Backend device = new ReferenceBackend()) {
+      CeilingMeter meter = new CeilingMeter(device, new CeilingMeter.Effort(1e-3, 0.02, 1 << 20));
+      Ceilings first = meter.of(Precision.INT4);
+      assertEquals(first, meter.of(Precision.INT4));
+      assertTrue(first.gemmFlopsPerSecond() > 1e6, first.toString());
+      assertEquals(1 << 20, first.copyBytes());
+      assertEquals(
+          first.copyBytesPerSecond(),
+          meter.of(Precision.FP32).copyBytesPerSecond(),
+          "one sweep serves all precisions");
+      assertEquals(0, device.liveBytes());
+    }
+  }
+
+  private static final class Probing extends ForwardingBackend implements CeilingProbe {
+    private final float found;
+
+    Probing(float found) {
+      super(new ReferenceBackend());
+      this.found = found;
+    }
+
+    @Override
+    public void readSweep(Tensor memory, Tensor sum) {
+      long start = System.nanoTime();
+      while (System.nanoTime() - start < 10_000) {
+        Thread.onSpinWait();
+      }
+      TensorValues.write(inner(), sum, new float[] {found});
+    }
+
+    @Override
+    public String sweepKind() {
+      return "pretended";
+    }
+  }
+
+  @Test
+  void aSweepThatDoesNotReadEverythingIsNotBelieved() {
+    CeilingMeter.Effort effort = new CeilingMeter.Effort(1e-3, 0.02, 1 << 20);
+    Ceilings c = new CeilingMeter(new Probing(1 << 18), effort).of(Precision.FP32);
+    assertEquals("pretended", c.copyKind());
+    assertThrows(
+        IllegalStateException.class,
+        () -> new CeilingMeter(new Probing(1 << 17), effort).of(Precision.FP32));
+  }
+
+  @Test
+  void theEnvironmentIsDescribed() {
+    try (Backend device = new ReferenceBackend()) {
+      Environment e = Environments.describe(device);
+      assertEquals("reference", e.device());
+      assertNotNull(e.cpu());
+      assertNotNull(e.java());
+      assertTrue(e.deviceMemoryBytes() > 0);
+    }
+  }
+}
