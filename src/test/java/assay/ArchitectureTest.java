@@ -42,7 +42,7 @@ class ArchitectureTest {
     room("backend.cuda", "units", "model", "tensor", "backend");
     room("engine", "units", "model", "tensor", "backend");
     room("checkpoint", "units", "model");
-    room("tokenizer", "units", "model");
+    room("tokenizer", "units", "model", "checkpoint");
     room("train", "units", "model", "tensor", "backend", "engine", "checkpoint");
     // Data.
     room("results", "units", "model");

@@ -1,0 +1,108 @@
+package assay.checkpoint;
+
+import java.util.Locale;
+
+/** Types of metadata values, in the order of their numbers in the file. */
+enum GgufValueType {
+  UINT8(1),
+  INT8(1),
+  UINT16(2),
+  INT16(2),
+  UINT32(4),
+  INT32(4),
+  FLOAT32(4),
+  BOOL(1),
+  /** At least its length field. */
+  STRING(8),
+  /** At least its element type and count. */
+  ARRAY(12),
+  UINT64(8),
+  INT64(8),
+  FLOAT64(8);
+
+  /** Arrays of arrays deeper than this are an attack on the stack, not metadata. */
+  static final int MAX_DEPTH = 4;
+
+  private final int minBytes;
+
+  GgufValueType(int minBytes) {
+    this.minBytes = minBytes;
+  }
+
+  /** The least that one value takes in the file. */
+  int minBytes() {
+    return minBytes;
+  }
+
+  boolean isInteger() {
+    return switch (this) {
+      case FLOAT32, FLOAT64, BOOL, STRING, ARRAY -> false;
+      default -> true;
+    };
+  }
+
+  boolean isNumber() {
+    return isInteger() || this == FLOAT32 || this == FLOAT64;
+  }
+
+  String label() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  static GgufValueType next(GgufCursor c, String key) {
+    int code = c.nextInt("the type of " + key);
+    if (code < 0 || code >= values().length) {
+      throw c.error(
+          "%s is of the unknown type %s: expected 0 to %d"
+              .formatted(key, Integer.toUnsignedString(code), values().length - 1));
+    }
+    return values()[code];
+  }
+
+  /** The value: Long, Double, Boolean, String; a GgufArray is made by the caller. */
+  Object read(GgufCursor c, String key) {
+    return switch (this) {
+      case UINT8 -> (long) Byte.toUnsignedInt(c.nextByte(key));
+      case INT8 -> (long) c.nextByte(key);
+      case UINT16 -> (long) Short.toUnsignedInt(c.nextShort(key));
+      case INT16 -> (long) c.nextShort(key);
+      case UINT32 -> Integer.toUnsignedLong(c.nextInt(key));
+      case INT32 -> (long) c.nextInt(key);
+      case UINT64, INT64 -> c.nextLong(key);
+      case FLOAT32 -> (double) c.nextFloat(key);
+      case FLOAT64 -> c.nextDouble(key);
+      case BOOL -> c.nextByte(key) != 0;
+      case STRING -> c.string(key);
+      case ARRAY -> throw new IllegalStateException("arrays are read by GgufFile");
+    };
+  }
+
+  /** Walks over one value, checking it. */
+  void skip(GgufCursor c, String key, int depth) {
+    switch (this) {
+      case STRING -> c.skipString(key);
+      case ARRAY -> skipArray(c, key, depth + 1);
+      default -> c.take(key, minBytes);
+    }
+  }
+
+  private static void skipArray(GgufCursor c, String key, int depth) {
+    if (depth > MAX_DEPTH) {
+      throw c.error(key + " nests arrays more than " + MAX_DEPTH + " deep");
+    }
+    GgufValueType element = next(c, "the elements of " + key);
+    long n = c.count("elements of " + key, element.minBytes);
+    element.skipAll(c, key, n, depth);
+  }
+
+  /** Walks over {@code n} values. */
+  void skipAll(GgufCursor c, String key, long n, int depth) {
+    if (this != STRING && this != ARRAY) {
+      c.take(key, n * minBytes);
+      return;
+    }
+    for (long i = 0; i < n; i++) {
+      skip(c, key, depth);
+    }
+  }
+}
