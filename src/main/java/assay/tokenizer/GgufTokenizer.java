@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class GgufTokenizer implements Tokenizer {
   /** Texts that end a turn or a text in models whose file does not name them so. */
-  private static final Set<String> STOP_TEXTS =
+  static final Set<String> STOP_TEXTS =
       Set.of(
           "<|eot_id|>",
           "<|im_end|>",
@@ -127,8 +127,17 @@ public final class GgufTokenizer implements Tokenizer {
   }
 
   @Override
-  public int vocabularySize() {
-    return vocabulary.size();
+  public VocabularyCount vocabulary() {
+    int ordinary = 0;
+    int unused = 0;
+    for (int id = 0; id < vocabulary.size(); id++) {
+      switch (vocabulary.type(id)) {
+        case UNUSED, UNDEFINED -> unused++;
+        case NORMAL, BYTE -> ordinary++;
+        default -> {}
+      }
+    }
+    return new VocabularyCount(ordinary, vocabulary.size() - ordinary - unused, unused);
   }
 
   @Override

@@ -12,8 +12,8 @@ public interface Tokenizer extends AutoCloseable {
   /** In words, which kind it is: {@code byte-level BPE (qwen2)}. */
   String kind();
 
-  /** Entries of the vocabulary; the model's embedding may have more rows (claim M5). */
-  int vocabularySize();
+  /** Its entries by kind; the model's embedding may have more rows (claim M5). */
+  VocabularyCount vocabulary();
 
   /**
    * The ids of a text. Invalid UTF-8 does not throw.
