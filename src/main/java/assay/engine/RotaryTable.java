@@ -14,7 +14,7 @@ final class RotaryTable {
     int half = c.headDim() / 2;
     float[] table = new float[Math.multiplyExact(positions, c.headDim())];
     for (int i = 0; i < half; i++) {
-      double f = c.ropeScaling().scale(Math.pow(c.ropeTheta(), -2.0 * i / c.headDim()));
+      double f = c.ropeScaling().scale(i, Math.pow(c.ropeTheta(), -2.0 * i / c.headDim()));
       for (int p = 0; p < positions; p++) {
         table[p * c.headDim() + i] = (float) Math.cos(p * f);
         table[p * c.headDim() + half + i] = (float) Math.sin(p * f);

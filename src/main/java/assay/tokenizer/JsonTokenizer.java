@@ -1,5 +1,6 @@
 package assay.tokenizer;
 
+import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import assay.model.UserError;
 import java.io.ByteArrayInputStream;
@@ -42,6 +43,10 @@ final class JsonTokenizer implements Tokenizer {
           HuggingFaceTokenizer.newInstance(
               new ByteArrayInputStream(TokenizerFiles.bytes(file)), options);
       return new JsonTokenizer(file, files, library);
+    } catch (EngineException e) { // its native code does not load
+      UnsatisfiedLinkError missing = new UnsatisfiedLinkError(oneLine(e));
+      missing.initCause(e);
+      throw missing;
     } catch (IOException | RuntimeException e) {
       throw new UserError(file + ": the tokenizer library refuses it: " + oneLine(e));
     }

@@ -82,7 +82,9 @@ final class TokenizerFiles {
     } catch (JacksonException e) {
       String why = e.getOriginalMessage();
       throw new UserError(
-          file + ": not valid JSON: " + (why == null ? "unreadable" : why.lines().findFirst().orElse("")));
+          file
+              + ": not valid JSON: "
+              + (why == null ? "unreadable" : why.lines().findFirst().orElse("")));
     }
     throw new UserError(file + ": expected a JSON object");
   }
