@@ -2,6 +2,9 @@ package assay.backend;
 
 import assay.model.BlockFormat;
 import assay.model.DType;
+import assay.model.ModelConfig;
+import assay.model.Precision;
+import assay.model.Presets;
 import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
@@ -23,6 +26,9 @@ public final class Lab implements AutoCloseable {
   public Lab(Backend backend) {
     this.backend = backend;
     this.arena = backend.newArena(MemoryCategory.ACTIVATIONS, 192L << 20);
+    // Scratch for anything up to this model's widths; operations may ask for it.
+    ModelConfig widest = Presets.byName().get("tinyllama-1.1b");
+    backend.reserveWorkspace(new SessionShape(widest, Precision.FP32, 4, 256, 64, 8), arena);
   }
 
   public Backend backend() {

@@ -1,0 +1,143 @@
+package assay.backend.cpu.kernel;
+
+import static assay.backend.cpu.kernel.Assembler.R10;
+import static assay.backend.cpu.kernel.Assembler.R11;
+import static assay.backend.cpu.kernel.Assembler.R8;
+import static assay.backend.cpu.kernel.Assembler.RAX;
+import static assay.backend.cpu.kernel.Assembler.RDI;
+import static assay.backend.cpu.kernel.Assembler.RSI;
+import static assay.backend.cpu.kernel.Assembler.RSP;
+
+import assay.backend.cpu.kernel.Assembler.Label;
+import assay.backend.cpu.kernel.Assembler.Mem;
+import assay.backend.cpu.kernel.Assembler.Op;
+import assay.model.DType;
+
+/**
+ * Machine code for C[m][lane] (+)= Σ over blocks of 32 of dx[m][b] · dw[b][lane] · Σ_k xq[m][k] ·
+ * wq[k][lane]: Q8_0 or Q4_0 weights in one panel of 16 rows and activations quantised to int8 in
+ * the same blocks. The inner sum is exact: vpdpbusd adds four products of an unsigned and a signed
+ * byte to an int32.
+ *
+ * <p>Weights are the unsigned side: Q8_0 is stored as q + 128, a Q4_0 nibble is q + 8 as it is.
+ * What that adds, 128·Σxq or 8·Σxq, is known when x is quantised and is where the int32 sum starts.
+ * A block of a row of x is 40 bytes ({@link QuantizeCode}): 32 xq, fp32 dx, int32 start.
+ *
+ * <p>Arguments as in {@link FloatTileCode}; r8 counts blocks. Per block and row: 8 vpdpbusd, one
+ * each of broadcast, conversion, multiplication and FMA; so at best 80 % of the VNNI rate, which it
+ * reaches on Zen 4.
+ */
+final class BlockTileCode {
+  /** Bytes of a block of 32 quantised activations. */
+  static final int X_BLOCK_BYTES = 40;
+
+  /**
+   * Rows that share the registers for int32 sums; the sums of four rows overlap to hide vpdpbusd's
+   * latency.
+   */
+  private static final int TOGETHER = 4;
+
+  static final int MAX_ROWS = 14;
+  private static final int INT_SUM = 14;
+  private static final int W = 18;
+  private static final int DW = 26;
+  private static final int SCALE = 27;
+  private static final int LOW_NIBBLES = 31;
+  private static final int GROUPS = 8;
+
+  private final Assembler a = new Assembler();
+  private final boolean nibbles;
+  private final int rows;
+  private final int xRowBytes;
+  private final int blockBytes;
+
+  private BlockTileCode(DType type, int rows, int xRowBytes) {
+    this.nibbles = type == DType.Q4_0;
+    this.rows = rows;
+    this.xRowBytes = xRowBytes;
+    this.blockBytes = 16 * type.blockBytes();
+  }
+
+  /** The code for {@code rows} rows of x, rows {@code xRowBytes} apart, and one panel. */
+  static byte[] generate(DType type, int rows, int xRowBytes) {
+    if (rows > MAX_ROWS || (type != DType.Q8_0 && type != DType.Q4_0)) {
+      throw new IllegalArgumentException(type + ", " + rows + " rows");
+    }
+    BlockTileCode code = new BlockTileCode(type, rows, xRowBytes);
+    code.emit();
+    return code.a.bytes();
+  }
+
+  private void emit() {
+    if (nibbles) {
+      a.movImm(RAX, 0x0f0f0f0f);
+      a.v(Op.VPBROADCASTD_GPR, LOW_NIBBLES, RAX);
+    }
+    a.load(R10, Mem.at(RSP, 8));
+    a.mov(R11, RSI);
+    Label nextPanel = new Label();
+    Label nextBlock = new Label();
+    a.bind(nextPanel);
+    a.mov(RSI, R11);
+    for (int m = 0; m < rows; m++) {
+      a.v(Op.VPXORD, m, m, m);
+    }
+    a.mov(RAX, R8);
+    a.bind(nextBlock);
+    loadWeights();
+    for (int first = 0; first < rows; first += TOGETHER) {
+      multiply(first, Math.min(TOGETHER, rows - first));
+    }
+    a.addImm(RDI, blockBytes);
+    a.addImm(RSI, X_BLOCK_BYTES);
+    a.subImm(RAX, 1);
+    a.jnz(nextBlock);
+    FloatTileCode.Store.emit(a, rows, 1);
+    a.subImm(R10, 1);
+    a.jnz(nextPanel);
+    a.vzeroupper();
+    a.ret();
+  }
+
+  /** Scales to DW; the bytes of elements 4g … 4g + 3 of all 16 rows to W + g. */
+  private void loadWeights() {
+    a.v(Op.VCVTPH2PS, DW, Mem.at(RDI, 0));
+    if (!nibbles) {
+      for (int g = 0; g < GROUPS; g++) {
+        a.v(Op.VMOVUPS_LOAD, W + g, Mem.at(RDI, 32 + 64 * g));
+      }
+      return;
+    }
+    for (int j = 0; j < GROUPS / 2; j++) {
+      // As in GGUF the high nibble is the element 16 further on, so 4 groups.
+      a.v(Op.VMOVUPS_LOAD, W + j, Mem.at(RDI, 32 + 64 * j));
+      a.shiftRight(W + j + 4, W + j, 4);
+      a.v(Op.VPANDD, W + j, W + j, LOW_NIBBLES);
+      a.v(Op.VPANDD, W + j + 4, W + j + 4, LOW_NIBBLES);
+    }
+  }
+
+  private void multiply(int first, int count) {
+    for (int i = 0; i < count; i++) {
+      a.v(Op.VPBROADCASTD, INT_SUM + i, x(first + i, 36));
+    }
+    for (int g = 0; g < GROUPS; g++) {
+      for (int i = 0; i < count; i++) {
+        a.vBroadcast(Op.VPDPBUSD, INT_SUM + i, W + g, x(first + i, 4 * g));
+      }
+    }
+    for (int i = 0; i < count; i++) {
+      a.vBroadcast(Op.VMULPS, SCALE + i, DW, x(first + i, 32));
+    }
+    for (int i = 0; i < count; i++) {
+      a.v(Op.VCVTDQ2PS, INT_SUM + i, INT_SUM + i);
+    }
+    for (int i = 0; i < count; i++) {
+      a.v(Op.VFMADD231PS, first + i, INT_SUM + i, SCALE + i);
+    }
+  }
+
+  private Mem x(int m, int offset) {
+    return Mem.at(RSI, m * xRowBytes + offset);
+  }
+}

@@ -1,0 +1,118 @@
+package assay.backend.cpu.kernel;
+
+import static assay.backend.cpu.kernel.Assembler.RAX;
+import static assay.backend.cpu.kernel.Assembler.RCX;
+import static assay.backend.cpu.kernel.Assembler.RDI;
+import static assay.backend.cpu.kernel.Assembler.RDX;
+import static assay.backend.cpu.kernel.Assembler.RSI;
+
+import assay.backend.cpu.kernel.Assembler.Label;
+import assay.backend.cpu.kernel.Assembler.Mem;
+import assay.backend.cpu.kernel.Assembler.Op;
+
+/**
+ * Machine code for conversions of rows: fp16 to fp32 and back, fp32 to blocks of int8. Arguments:
+ * rdi from, rsi to, rdx count, rcx extra.
+ */
+final class ConvertCode {
+  private static final int BLOCK = 32;
+  private static final int X0 = 0;
+  private static final int X1 = 1;
+  private static final int MAX = 2;
+  private static final int T = 3;
+  private static final int ABSOLUTE = 4;
+  private static final int TINY = 5;
+  private static final int BY_127 = 6;
+  private static final int C127 = 7;
+  private static final int ZERO_POINT = 8;
+
+  private ConvertCode() {}
+
+  /** rdx vectors of 16 fp16 to fp32. */
+  static byte[] halfToFloat() {
+    Assembler a = new Assembler();
+    Label loop = new Label();
+    a.bind(loop);
+    a.v(Op.VCVTPH2PS, X0, Mem.at(RDI, 0));
+    a.v(Op.VMOVUPS_STORE, X0, Mem.at(RSI, 0));
+    advance(a, 32, 64, loop);
+    return a.bytes();
+  }
+
+  /** rdx vectors of 16 fp32 to the nearest fp16, ties to even. */
+  static byte[] floatToHalf() {
+    Assembler a = new Assembler();
+    Label loop = new Label();
+    a.bind(loop);
+    a.v(Op.VMOVUPS_LOAD, X0, Mem.at(RDI, 0));
+    a.v(Op.VCVTPS2PH_STORE, X0, 0, Mem.at(RSI, 0), 0);
+    advance(a, 64, 32, loop);
+    return a.bytes();
+  }
+
+  private static void advance(Assembler a, int from, int to, Label loop) {
+    a.addImm(RDI, from);
+    a.addImm(RSI, to);
+    a.subImm(RDX, 1);
+    a.jnz(loop);
+    a.vzeroupper();
+    a.ret();
+  }
+
+  /**
+   * rdx blocks of 32 fp32 to {@link BlockTileCode}'s 40 bytes: d = max|x| / 127, q = x / d rounded
+   * to nearest, and rcx · Σq, rcx being minus the weights' zero point. Magnitudes are compared as
+   * integers, so that a NaN is the largest and makes d NaN. Below 1e−30 a block counts as that
+   * large: no division by zero.
+   */
+  static byte[] quantize() {
+    Assembler a = new Assembler();
+    constant(a, ABSOLUTE, 0x7fffffff);
+    constant(a, TINY, Float.floatToRawIntBits(1e-30f));
+    constant(a, BY_127, Float.floatToRawIntBits(1 / 127f));
+    constant(a, C127, Float.floatToRawIntBits(127f));
+    a.v(Op.VPBROADCASTD_GPR, ZERO_POINT, RCX);
+    Label loop = new Label();
+    a.bind(loop);
+    a.v(Op.VMOVUPS_LOAD, X0, Mem.at(RDI, 0));
+    a.v(Op.VMOVUPS_LOAD, X1, Mem.at(RDI, 64));
+    a.v(Op.VPANDD, MAX, X0, ABSOLUTE);
+    a.v(Op.VPANDD, T, X1, ABSOLUTE);
+    a.v(Op.VPMAXSD, MAX, MAX, T);
+    acrossLanes(a, Op.VPMAXSD, MAX);
+    a.v(Op.VPMAXSD, MAX, MAX, TINY);
+    a.v(Op.VMULPS, T, MAX, BY_127);
+    a.v(Op.VMOVSS_STORE, T, Mem.at(RSI, BLOCK));
+    a.v(Op.VDIVPS, T, C127, MAX);
+    for (int x : new int[] {X0, X1}) {
+      a.v(Op.VMULPS, x, x, T);
+      a.v(Op.VCVTPS2DQ, x, x);
+      a.v(Op.VPMOVSDB_STORE, x, Mem.at(RSI, 16 * x));
+    }
+    a.v(Op.VPADDD, MAX, X0, X1);
+    acrossLanes(a, Op.VPADDD, MAX);
+    a.v(Op.VPMULLD, MAX, MAX, ZERO_POINT);
+    a.v(Op.VMOVSS_STORE, MAX, Mem.at(RSI, BLOCK + 4));
+    advance(a, BLOCK * Float.BYTES, BlockTileCode.X_BLOCK_BYTES, loop);
+    return a.bytes();
+  }
+
+  private static void constant(Assembler a, int register, int bits) {
+    a.movImm(RAX, bits);
+    a.v(Op.VPBROADCASTD_GPR, register, RAX);
+  }
+
+  /**
+   * Combines all 16 lanes of a register with an associative operation; every lane gets the result.
+   */
+  private static void acrossLanes(Assembler a, Op op, int register) {
+    a.v(Op.VSHUFI32X4, T, register, register, 0b01_00_11_10);
+    a.v(op, register, register, T);
+    a.v(Op.VSHUFI32X4, T, register, register, 0b10_11_00_01);
+    a.v(op, register, register, T);
+    a.v(Op.VPSHUFD, T, 0, register, 0b01_00_11_10);
+    a.v(op, register, register, T);
+    a.v(Op.VPSHUFD, T, 0, register, 0b10_11_00_01);
+    a.v(op, register, register, T);
+  }
+}

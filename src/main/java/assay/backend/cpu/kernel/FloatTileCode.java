@@ -1,0 +1,238 @@
+package assay.backend.cpu.kernel;
+
+import static assay.backend.cpu.kernel.Assembler.R10;
+import static assay.backend.cpu.kernel.Assembler.R11;
+import static assay.backend.cpu.kernel.Assembler.R8;
+import static assay.backend.cpu.kernel.Assembler.R9;
+import static assay.backend.cpu.kernel.Assembler.RAX;
+import static assay.backend.cpu.kernel.Assembler.RCX;
+import static assay.backend.cpu.kernel.Assembler.RDI;
+import static assay.backend.cpu.kernel.Assembler.RDX;
+import static assay.backend.cpu.kernel.Assembler.RSI;
+import static assay.backend.cpu.kernel.Assembler.RSP;
+
+import assay.backend.cpu.kernel.Assembler.Label;
+import assay.backend.cpu.kernel.Assembler.Mem;
+import assay.backend.cpu.kernel.Assembler.Op;
+import assay.model.DType;
+
+/**
+ * Machine code for C[m][16n + lane] (+)= Σ_k x[m][k] · w[n][k][lane], m &lt; rows, n &lt; panels:
+ * fp32 x, and fp32, fp16 or bf16 weights in panels of 16 rows ({@code PanelLayout}), widened to
+ * fp32 exactly. All of C's tile stays in registers: per k one load per panel, one broadcast per
+ * row, rows·panels FMAs.
+ *
+ * <p>Arguments: rdi w, rsi x, rdx C, rcx bytes between rows of C, r8 number of k, r9 bytes from
+ * panel to panel; on the stack: how many panels to do one after the other (more than 1 only if the
+ * code's tile has one panel, whose k are then all of the matrix's), and whether C is added to. Rows
+ * of x lie a constant distance apart, baked into the code, so that one register addresses them all.
+ *
+ * <p>Traffic: a tile of 12 × 32 loads 14 vectors for 24 FMAs; the loads hide behind them. Rejected:
+ * the broadcast as the FMA's own memory operand with two panels (it loads each x twice).
+ */
+final class FloatTileCode {
+  /** Steps of k per turn of the loop. */
+  private static final int UNROLL = 4;
+
+  private static final int ACCUMULATORS = 24;
+  private static final int W = 24;
+  private static final int X = 28;
+  private static final int HIGH_HALVES = 31;
+
+  private final Assembler a = new Assembler();
+  private final DType type;
+  private final int rows;
+  private final int panels;
+  private final int xRowBytes;
+
+  /** Elements of k that one step consumes; bf16 comes in pairs. */
+  private final int stepK;
+
+  private final int stepBytes;
+
+  /**
+   * Independent sets of sums, so that a small tile still has enough chains to hide the FMA's
+   * latency.
+   */
+  private final int sets;
+
+  private FloatTileCode(DType type, int rows, int panels, int xRowBytes) {
+    this.type = type;
+    this.rows = rows;
+    this.panels = panels;
+    this.xRowBytes = xRowBytes;
+    this.stepK = type == DType.BF16 ? 2 : 1;
+    this.stepBytes = type == DType.F16 ? 32 : 64;
+    int n = 1;
+    while (n < UNROLL && 2 * n * rows * panels <= ACCUMULATORS) {
+      n *= 2;
+    }
+    this.sets = n;
+  }
+
+  /** The code for tiles of {@code rows} × {@code panels}, at most 24 in product and 2 panels. */
+  static byte[] generate(DType type, int rows, int panels, int xRowBytes) {
+    if (rows * panels > ACCUMULATORS || panels > 2) {
+      throw new IllegalArgumentException(rows + " x " + panels + " do not fit the registers");
+    }
+    FloatTileCode code = new FloatTileCode(type, rows, panels, xRowBytes);
+    code.emit();
+    return code.a.bytes();
+  }
+
+  private int sum(int set, int m, int n) {
+    return (set * rows + m) * panels + n;
+  }
+
+  private Mem w(int n, int disp) {
+    return n == 0 ? Mem.at(RDI, disp) : new Mem(RDI, R9, 1, disp);
+  }
+
+  private void emit() {
+    if (type == DType.BF16) {
+      a.movImm(RAX, 0xffff0000);
+      a.v(Op.VPBROADCASTD_GPR, HIGH_HALVES, RAX);
+    }
+    a.load(R10, Mem.at(RSP, 8));
+    a.mov(R11, RSI);
+    Label nextPanel = new Label();
+    a.bind(nextPanel);
+    a.mov(RSI, R11);
+    for (int i = 0; i < sets * rows * panels; i++) {
+      a.v(Op.VPXORD, i, i, i);
+    }
+    loopOverK();
+    for (int half = sets / 2; half > 0; half /= 2) {
+      for (int i = 0; i < half * rows * panels; i++) {
+        a.v(Op.VADDPS, i, i, i + half * rows * panels);
+      }
+    }
+    Store.emit(a, rows, panels);
+    a.subImm(R10, 1);
+    a.jnz(nextPanel);
+    a.vzeroupper();
+    a.ret();
+  }
+
+  /** On entry and exit rdi and rsi point at what comes next; rax counts k. */
+  private void loopOverK() {
+    Label loop = new Label();
+    Label rest = new Label();
+    Label single = new Label();
+    Label done = new Label();
+    a.mov(RAX, R8);
+    a.subImm(RAX, UNROLL * stepK);
+    a.jl(rest);
+    a.bind(loop);
+    for (int u = 0; u < UNROLL; u++) {
+      step(u % sets, u);
+    }
+    advance(UNROLL);
+    a.subImm(RAX, UNROLL * stepK);
+    a.jge(loop);
+    a.bind(rest);
+    a.addImm(RAX, (UNROLL - 1) * stepK);
+    a.jl(done);
+    a.bind(single);
+    step(0, 0);
+    advance(1);
+    a.subImm(RAX, stepK);
+    a.jge(single);
+    a.bind(done);
+    if (type == DType.BF16) {
+      lastOddK();
+    }
+  }
+
+  private void advance(int steps) {
+    a.addImm(RDI, steps * stepBytes);
+    a.addImm(RSI, steps * stepK * Float.BYTES);
+  }
+
+  private void step(int set, int u) {
+    int at = u * stepBytes;
+    int x = u * stepK * Float.BYTES;
+    if (type == DType.BF16) {
+      // A lane holds k in its low and k + 1 in its high half.
+      for (int n = 0; n < panels; n++) {
+        a.v(Op.VMOVUPS_LOAD, W + 2 + n, w(n, at));
+        a.shiftLeft(W + n, W + 2 + n, 16);
+      }
+      multiply(set, W, x);
+      for (int n = 0; n < panels; n++) {
+        a.v(Op.VPANDD, W + 2 + n, W + 2 + n, HIGH_HALVES);
+      }
+      multiply(set, W + 2, x + Float.BYTES);
+    } else {
+      for (int n = 0; n < panels; n++) {
+        a.v(type == DType.F16 ? Op.VCVTPH2PS : Op.VMOVUPS_LOAD, W + n, w(n, at));
+      }
+      multiply(set, W, x);
+    }
+  }
+
+  private void multiply(int set, int w, int xOffset) {
+    for (int m = 0; m < rows; m++) {
+      Mem x = Mem.at(RSI, m * xRowBytes + xOffset);
+      if (panels == 1) {
+        a.vBroadcast(Op.VFMADD231PS, sum(set, m, 0), w, x);
+        continue;
+      }
+      int register = X + m % 3;
+      a.v(Op.VBROADCASTSS, register, x);
+      for (int n = 0; n < panels; n++) {
+        a.v(Op.VFMADD231PS, sum(set, m, n), w + n, register);
+      }
+    }
+  }
+
+  /**
+   * An odd number of bf16: the last k stands alone, 16 halves. Here rax is −2 if nothing is left,
+   * −1 if one is.
+   */
+  private void lastOddK() {
+    Label even = new Label();
+    a.addImm(RAX, 2);
+    a.jz(even);
+    for (int n = 0; n < panels; n++) {
+      a.v(Op.VPMOVZXWD, W + n, w(n, 0));
+      a.shiftLeft(W + n, W + n, 16);
+    }
+    multiply(0, W, 0);
+    a.addImm(RDI, 32);
+    a.bind(even);
+  }
+
+  /**
+   * The end that all tile codes share: sums 0 … rows·panels − 1 go to C at rdx, rows rcx apart,
+   * added to it where the second stack argument says so.
+   */
+  static final class Store {
+    private Store() {}
+
+    static void emit(Assembler a, int rows, int panels) {
+      Label store = new Label();
+      a.load(RAX, Mem.at(RSP, 16));
+      a.test(RAX, RAX);
+      a.mov(RAX, RDX);
+      a.jz(store);
+      for (int i = 0; i < rows * panels; i++) {
+        a.v(Op.VADDPS, i, i, Mem.at(RAX, 64 * (i % panels)));
+        nextRow(a, i, panels);
+      }
+      a.mov(RAX, RDX);
+      a.bind(store);
+      for (int i = 0; i < rows * panels; i++) {
+        a.v(Op.VMOVUPS_STORE, i, Mem.at(RAX, 64 * (i % panels)));
+        nextRow(a, i, panels);
+      }
+      a.addImm(RDX, 64 * panels);
+    }
+
+    private static void nextRow(Assembler a, int i, int panels) {
+      if (i % panels == panels - 1) {
+        a.add(RAX, RCX);
+      }
+    }
+  }
+}

@@ -1,0 +1,285 @@
+package assay.backend.cpu.kernel;
+
+import assay.model.DType;
+import java.io.IOException;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Kernels as machine code for AVX-512 with VNNI, written at start by {@link Assembler}: the
+ * instructions that the Vector API cannot reach (byte dot products, fp16 conversion, operands
+ * broadcast from memory), full speed from the first call. The class picks tiles and calls; the
+ * loops are in the {@code …Code} classes.
+ */
+public final class GeneratedKernels implements Kernels {
+  private static final Set<String> NEEDED =
+      Set.of("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni");
+
+  /** Rows of a tile: with two panels 24 of the 32 registers are sums. */
+  private static final int TILE_ROWS = 12;
+
+  private static final int FLOAT_BLOCK = 512;
+  private static final int INT_BLOCK = 1024;
+
+  /**
+   * A cache line beyond a power of two, lest the rows of a tile fall into the same few lines of the
+   * L1 cache.
+   */
+  private static final int SKEW_BYTES = 64;
+
+  private static final int FLOAT_ROW_BYTES = FLOAT_BLOCK * Float.BYTES + SKEW_BYTES;
+  private static final int INT_ROW_BYTES =
+      INT_BLOCK / 32 * BlockTileCode.X_BLOCK_BYTES + SKEW_BYTES;
+
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+
+  @SuppressWarnings("restricted")
+  private static final MethodHandle TILE =
+      Linker.nativeLinker()
+          .downcallHandle(
+              FunctionDescriptor.ofVoid(LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG));
+
+  @SuppressWarnings("restricted")
+  private static final MethodHandle CONVERT =
+      Linker.nativeLinker().downcallHandle(FunctionDescriptor.ofVoid(LONG, LONG, LONG, LONG));
+
+  private final ExecutableMemory memory = new ExecutableMemory();
+  private final Map<DType, Tiles> tiles = new EnumMap<>(DType.class);
+  private final MemorySegment halfToFloat;
+  private final MemorySegment floatToHalf;
+  private final MemorySegment quantize;
+
+  private GeneratedKernels() {
+    for (DType type : List.of(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0)) {
+      tiles.put(type, new Tiles(type));
+    }
+    halfToFloat = memory.install(ConvertCode.halfToFloat());
+    floatToHalf = memory.install(ConvertCode.floatToHalf());
+    quantize = memory.install(ConvertCode.quantize());
+  }
+
+  /** These kernels, or null where the processor or the system cannot run them. */
+  public static @Nullable GeneratedKernels createIfSupported() {
+    if (!System.getProperty("os.arch").equals("amd64")
+        || !System.getProperty("os.name").equals("Linux")) {
+      return null;
+    }
+    try {
+      boolean supported =
+          Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
+              .filter(line -> line.startsWith("flags"))
+              .findFirst()
+              .map(line -> Set.copyOf(Arrays.asList(line.split("\\s+"))).containsAll(NEEDED))
+              .orElse(false);
+      return supported ? new GeneratedKernels() : null;
+    } catch (IOException | IllegalStateException e) {
+      // No /proc, or a system that forbids memory that is first written and then executed.
+      return null;
+    }
+  }
+
+  @Override
+  public String describe() {
+    return "machine code for AVX-512 with VNNI";
+  }
+
+  @Override
+  public String arithmetic(DType type) {
+    return switch (type) {
+      case Q8_0 -> "int8 dot products, activations quantised to int8 in blocks of 32, fp32 sums";
+      case Q4_0 ->
+          "int4 by int8 dot products, activations quantised to int8 in blocks of 32, fp32 sums";
+      default -> "fp32 FMA";
+    };
+  }
+
+  @Override
+  public int blockColumns(DType type) {
+    return type.isBlocked() ? INT_BLOCK : FLOAT_BLOCK;
+  }
+
+  @Override
+  public long packedRowBytes(DType type) {
+    return type.isBlocked() ? INT_ROW_BYTES : FLOAT_ROW_BYTES;
+  }
+
+  @Override
+  public void pack(DType type, long x, int columns, long packed) {
+    if (type.isBlocked()) {
+      prepare(type, x, columns, packed);
+    } else {
+      RawMemory.copy(x, packed, 4L * columns);
+    }
+  }
+
+  @Override
+  public long preparedBytes(DType type, int columns) {
+    return type.isBlocked() ? Math.ceilDiv(columns, 32) * (long) BlockTileCode.X_BLOCK_BYTES : 0;
+  }
+
+  @Override
+  public void prepare(DType type, long x, int columns, long prepared) {
+    if (!type.isBlocked()) {
+      throw new IllegalArgumentException(type + " takes x as it is");
+    }
+    int zeroPoint = type == DType.Q8_0 ? -128 : -8;
+    int whole = columns / 32;
+    if (whole > 0) {
+      convert(quantize, x, prepared, whole, zeroPoint);
+    }
+    int rest = columns % 32;
+    if (rest > 0) {
+      QuantizedBlock.encode(
+          x + 128L * whole, rest, zeroPoint, prepared + (long) BlockTileCode.X_BLOCK_BYTES * whole);
+    }
+  }
+
+  @Override
+  public void multiply(
+      DType type,
+      int rows,
+      int panels,
+      long w,
+      long panelBytes,
+      long x,
+      long out,
+      long outRowBytes,
+      int columns,
+      boolean accumulate,
+      int worker) {
+    Tiles t = tiles(type);
+    int together = Math.min(panels, t.panels);
+    for (int p = 0; p < panels; p += together) {
+      int n = Math.ceilDiv(rows, TILE_ROWS);
+      for (int i = 0; i < n; i++) {
+        int first = (int) ((long) rows * i / n);
+        int count = (int) ((long) rows * (i + 1) / n) - first;
+        call(
+            t.code(count, together),
+            w + p * panelBytes,
+            x + first * (long) t.rowBytes,
+            out + 64L * p + first * outRowBytes,
+            outRowBytes,
+            steps(type, columns),
+            panelBytes,
+            1,
+            accumulate ? 1 : 0);
+      }
+    }
+  }
+
+  @Override
+  public void multiplyVector(
+      DType type, int panels, long w, long x, long out, int columns, boolean accumulate) {
+    call(tiles(type).code(1, 1), w, x, out, 0, steps(type, columns), 0, panels, accumulate ? 1 : 0);
+  }
+
+  @Override
+  public void halfToFloat(long from, long to, int count) {
+    int vectors = count / 16;
+    if (vectors > 0) {
+      convert(halfToFloat, from, to, vectors, 0);
+    }
+    for (int i = 16 * vectors; i < count; i++) {
+      RawMemory.setFloat(to + 4L * i, Float.float16ToFloat(RawMemory.getShort(from + 2L * i)));
+    }
+  }
+
+  @Override
+  public void floatToHalf(long from, long to, int count) {
+    int vectors = count / 16;
+    if (vectors > 0) {
+      convert(floatToHalf, from, to, vectors, 0);
+    }
+    for (int i = 16 * vectors; i < count; i++) {
+      RawMemory.setShort(to + 2L * i, Float.floatToFloat16(RawMemory.getFloat(from + 4L * i)));
+    }
+  }
+
+  @Override
+  public void close() {
+    memory.close();
+  }
+
+  private Tiles tiles(DType type) {
+    Tiles t = tiles.get(type);
+    if (t == null) {
+      throw new IllegalArgumentException("no kernels for " + type);
+    }
+    return t;
+  }
+
+  private static long steps(DType type, int columns) {
+    return type.isBlocked() ? Math.ceilDiv(columns, type.blockElements()) : columns;
+  }
+
+  private static void call(
+      MemorySegment code,
+      long w,
+      long x,
+      long out,
+      long outRowBytes,
+      long steps,
+      long panelBytes,
+      long panels,
+      long accumulate) {
+    try {
+      TILE.invokeExact(code, w, x, out, outRowBytes, steps, panelBytes, panels, accumulate);
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static void convert(MemorySegment code, long from, long to, long count, long extra) {
+    try {
+      CONVERT.invokeExact(code, from, to, count, extra);
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The tile codes of one storage type, each generated at its first use. */
+  private final class Tiles {
+    final DType type;
+    final int panels;
+    final int rowBytes;
+    private final AtomicReferenceArray<MemorySegment> codes;
+
+    Tiles(DType type) {
+      this.type = type;
+      this.panels = type.isBlocked() ? 1 : 2;
+      this.rowBytes = type.isBlocked() ? INT_ROW_BYTES : FLOAT_ROW_BYTES;
+      this.codes = new AtomicReferenceArray<>((TILE_ROWS + 1) * 2);
+    }
+
+    MemorySegment code(int rows, int panels) {
+      MemorySegment code = codes.get(2 * rows + panels - 1);
+      return code != null ? code : generate(rows, panels);
+    }
+
+    private synchronized MemorySegment generate(int rows, int panels) {
+      MemorySegment code = codes.get(2 * rows + panels - 1);
+      if (code == null) {
+        byte[] bytes =
+            type.isBlocked()
+                ? BlockTileCode.generate(type, rows, rowBytes)
+                : FloatTileCode.generate(type, rows, panels, rowBytes);
+        code = memory.install(bytes);
+        codes.set(2 * rows + panels - 1, code);
+      }
+      return code;
+    }
+  }
+}

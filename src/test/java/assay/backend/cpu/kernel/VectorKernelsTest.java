@@ -1,0 +1,8 @@
+package assay.backend.cpu.kernel;
+
+class VectorKernelsTest extends AbstractKernelsTest {
+  @Override
+  Kernels kernels() {
+    return new VectorKernels(1);
+  }
+}
