@@ -71,7 +71,6 @@ class ArchitectureTest {
   private static final Map<String, String> ONLY_IN =
       Map.of(
           "jcuda", "backend.cuda",
-          "org.bytedeco", "backend.cpu",
           "ai.djl", "tokenizer",
           "picocli", "cli");
 
