@@ -6,6 +6,7 @@ import assay.backend.StepState;
 import assay.model.ModelConfig;
 import assay.model.NormKind;
 import assay.model.PositionKind;
+import assay.model.WeightRole;
 import assay.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -113,28 +114,39 @@ final class ForwardPass {
       observer.residual(-1, residual);
     }
     for (int l = 0; l < layers.size(); l++) {
-      enqueueBlock(l);
+      enqueueBlock(l, observer);
       if (observer != null) {
         observer.residual(l, residual);
       }
     }
   }
 
-  private void enqueueBlock(int l) {
+  private void enqueueBlock(int l, @Nullable PassObserver observer) {
     Weights.Layer w = weights.layers().get(l);
     LayerViews views = layers.get(l);
+    observe(observer, l, WeightRole.Q, normed);
     w.qkv().enqueue(backend, normed, views.qkv, qkv);
     enqueueAttention(l, w, views.spec);
+    observe(observer, l, WeightRole.O, attention);
     w.output().enqueue(backend, attention, views.output, delta);
     addNorm(w.mlpNorm(), w.mlpNormBias());
+    observe(observer, l, config.gatedMlp() ? WeightRole.GATE : WeightRole.UP, normed);
     w.up().enqueue(backend, normed, views.up, up);
     backend.activation(config.activation(), config.gatedMlp(), up, activated);
+    observe(observer, l, WeightRole.DOWN, activated);
     w.down().enqueue(backend, activated, views.down, delta);
     if (l + 1 < layers.size()) {
       Weights.Layer next = weights.layers().get(l + 1);
       addNorm(next.attentionNorm(), next.attentionNormBias());
     } else {
       backend.add(residual, delta);
+    }
+  }
+
+  private static void observe(
+      @Nullable PassObserver observer, int layer, WeightRole role, Tensor x) {
+    if (observer != null) {
+      observer.input(layer, role, x);
     }
   }
 

@@ -1,5 +1,6 @@
 package assay.engine;
 
+import assay.model.WeightRole;
 import assay.tensor.Tensor;
 
 /**
@@ -11,6 +12,12 @@ public interface PassObserver {
    * The residual stream [n, hidden]: after the embedding ({@code layer} −1) and after each block.
    */
   default void residual(int layer, Tensor residual) {}
+
+  /**
+   * What a linear layer is about to multiply, [n, inputs]; {@code role} is its first matrix: Q, O,
+   * UP (GATE where the MLP is gated) or DOWN.
+   */
+  default void input(int layer, WeightRole role, Tensor x) {}
 
   /**
    * Rows of the final norm's output and their logits F32 [count, vocabulary]: rows [firstRow,

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * decode passes after it; the first token comes from the prefill, so N tokens are N − 1 passes, and
  * a run's sample of decode is its passes' time over their number.
  */
-final class TimedRuns {
+public final class TimedRuns {
   private static final double SPREAD_WARNING = 0.05;
   private static final double OTHERS_WARNING = 0.05;
 
@@ -38,7 +38,7 @@ final class TimedRuns {
    * @param decode of one pass; null when no pass is made
    * @param deviceBusy on a host, its processors' share of this process; else null
    */
-  record Result(
+  public record Result(
       Times prefill,
       @Nullable Times decode,
       Samples samples,
@@ -48,7 +48,7 @@ final class TimedRuns {
   private record Run(double prefillSeconds, double decodeSecondsPerPass) {}
 
   /** Warms up until steady, then times. The session has its prompts. */
-  static Result take(
+  public static Result take(
       Session session,
       Workload workload,
       TimeBudget budget,
