@@ -68,6 +68,9 @@ final class DefaultConstants {
         Constant.of(LAUNCH_SECONDS, 5e-6, "assumed: waking parked threads"),
         Constant.of(PASS_SECONDS, 0, "none assumed; calibration finds it"),
         Constant.of(
-            OVERHEAD_BYTES, 200.0 * Bytes.MIB, "assumed: resident set of the Java runtime itself"));
+            OVERHEAD_BYTES,
+            0,
+            "device memory on a CPU is what the program allocates; the Java runtime's own resident"
+                + " set is reported beside it"));
   }
 }

@@ -34,7 +34,9 @@ public final class Estimator {
         roofline == null || decode.passes().isEmpty()
             ? null
             : roofline.seconds(decode) / decode.passes().size();
-    long overhead = Math.round(constants.value(Coefficient.OVERHEAD_BYTES, p));
+    long padding = Math.subtractExact(memory.totalReservedBytes(), memory.totalBytes());
+    long overhead =
+        Math.addExact(padding, Math.round(constants.value(Coefficient.OVERHEAD_BYTES, p)));
     return new InferenceEstimate(
         r,
         device,

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param device where
  * @param constants with which constants
  * @param memory bytes that the session allocates
- * @param overheadBytes bytes of the device beyond that
+ * @param overheadBytes bytes of the device beyond that: padding between buffers, and what the
+ *     driver takes for itself
  * @param prefill counts of the prompt
  * @param decode counts of all decode steps; no passes when one token or none is generated
  * @param prefillSeconds time to the first token, or null where the device is not known well enough

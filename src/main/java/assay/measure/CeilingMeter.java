@@ -5,6 +5,8 @@ import assay.backend.CeilingProbe;
 import assay.backend.Mark;
 import assay.backend.SessionShape;
 import assay.checkpoint.RandomWeights;
+import assay.estimate.Device;
+import assay.estimate.Rate;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.Precision;
@@ -36,16 +38,24 @@ public final class CeilingMeter {
    *
    * @param gemmSeconds a product that takes longer than this is too large
    * @param sampleSeconds runs of one kind go on for so long
-   * @param sweepBytes bytes of the sweep
+   * @param sweepBytes bytes of the sweep over memory
+   * @param cacheBytes last-level cache of a host; 0 when it is not known or not to be measured
    */
-  public record Effort(double gemmSeconds, double sampleSeconds, long sweepBytes) {
+  public record Effort(double gemmSeconds, double sampleSeconds, long sweepBytes, long cacheBytes) {
     private static final long LEAST_SWEEP_BYTES = 256L << 20;
     private static final long USUAL_CACHE_BYTES = 64L << 20;
 
-    /** A sweep of at least four times the last-level cache, and under a second for each number. */
-    public static Effort usual() {
+    /**
+     * For this device: a sweep of at least four times the last-level cache, and under a second for
+     * each number.
+     */
+    public static Effort usual(Backend device) {
       long cache = ProcFile.lastLevelCacheBytes().orElse(USUAL_CACHE_BYTES);
-      return new Effort(0.12, 0.5, Math.max(4 * cache, LEAST_SWEEP_BYTES));
+      return new Effort(
+          0.12,
+          0.5,
+          Math.max(4 * cache, LEAST_SWEEP_BYTES),
+          device.sharesHostMemory() ? ProcFile.lastLevelCacheBytes().orElse(0) : 0);
     }
   }
 
@@ -70,31 +80,48 @@ public final class CeilingMeter {
 
   private final Backend backend;
   private final Effort effort;
+  private final @Nullable Device datasheet;
   private final Map<Precision, Gemm> gemms = new EnumMap<>(Precision.class);
   private @Nullable Sweep sweep;
+  private @Nullable Sweep cacheSweep;
 
-  /** Nothing is measured yet. */
+  /** Nothing is measured yet; no datasheet is known, the peak is what is measured. */
   public CeilingMeter(Backend backend, Effort effort) {
+    this(backend, effort, null);
+  }
+
+  /**
+   * Nothing is measured yet.
+   *
+   * @param datasheet peaks and bandwidth of the very device, or null
+   */
+  public CeilingMeter(Backend backend, Effort effort, @Nullable Device datasheet) {
     this.backend = backend;
     this.effort = effort;
+    this.datasheet = datasheet;
   }
 
   /** The ceilings for a precision, measured now or before. */
   public Ceilings of(Precision precision) {
     Gemm gemm = gemms.computeIfAbsent(precision, this::largestGemm);
     if (sweep == null) {
-      sweep = measureSweep();
+      sweep = measureSweep(effort.sweepBytes);
+      cacheSweep = effort.cacheBytes > 0 ? measureSweep(effort.cacheBytes / 2) : null;
     }
     Shape s = gemm.shape;
+    Rate peak = datasheet == null ? null : datasheet.matmulPeak(precision);
+    Rate bandwidth = datasheet == null ? null : datasheet.bandwidth();
     return new Ceilings(
-        gemm.flopsPerSecond,
-        "measured",
+        peak == null ? gemm.flopsPerSecond : peak.perSecond(),
+        peak == null ? "measured" : "datasheet",
         gemm.flopsPerSecond,
         s.n + "×" + s.in + "×" + s.out,
         sweep.bytesPerSecond,
         sweep.bytes,
         sweep.kind,
-        null);
+        cacheSweep == null ? null : effort.cacheBytes,
+        cacheSweep == null ? null : cacheSweep.bytesPerSecond,
+        bandwidth == null ? null : bandwidth.perSecond());
   }
 
   /** Grows the product until the next would take too long. The best run counts: it is a ceiling. */
@@ -206,8 +233,8 @@ public final class CeilingMeter {
 
   private static final int SWEEP_COLUMNS = 4096;
 
-  private Sweep measureSweep() {
-    long rows = effort.sweepBytes / (4L * SWEEP_COLUMNS);
+  private Sweep measureSweep(long bytes) {
+    long rows = bytes / (4L * SWEEP_COLUMNS);
     rows = Math.min(rows, backend.memory().freeBytes() / 4 / (4L * SWEEP_COLUMNS));
     int n = Math.toIntExact(Math.max(1, rows));
     return backend instanceof CeilingProbe probe ? probed(probe, n) : streamed(n);

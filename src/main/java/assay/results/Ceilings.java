@@ -13,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  * @param copyBytesPerSecond bytes read per second by a sweep over memory
  * @param copyBytes how many bytes that sweep reads: at least four times the last-level cache
  * @param copyKind how the sweep reads
+ * @param cacheBytes size of the last-level cache, where the device is a host
+ * @param cacheBytesPerSecond the same sweep over half of it, again and again
  * @param bandwidthBytesPerSecond the datasheet's memory bandwidth, where there is one
  */
 public record Ceilings(
@@ -23,6 +25,8 @@ public record Ceilings(
     @Nullable Double copyBytesPerSecond,
     @Nullable Long copyBytes,
     @Nullable String copyKind,
+    @Nullable Long cacheBytes,
+    @Nullable Double cacheBytesPerSecond,
     @Nullable Double bandwidthBytesPerSecond) {
   /** Checks every number. */
   public Ceilings {
@@ -30,6 +34,8 @@ public record Ceilings(
     Numbers.positive("ceilings.gemm_flops_per_second", gemmFlopsPerSecond);
     Numbers.positive("ceilings.copy_bytes_per_second", copyBytesPerSecond);
     Numbers.count("ceilings.copy_bytes", copyBytes);
+    Numbers.count("ceilings.cache_bytes", cacheBytes);
+    Numbers.positive("ceilings.cache_bytes_per_second", cacheBytesPerSecond);
     Numbers.positive("ceilings.bandwidth_bytes_per_second", bandwidthBytesPerSecond);
   }
 }

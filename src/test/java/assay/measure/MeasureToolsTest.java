@@ -44,11 +44,14 @@ class MeasureToolsTest {
   @Test
   void ceilingsAreMeasuredOnceAndFreed() {
     try (Backend device = new ReferenceBackend()) {
-      CeilingMeter meter = new CeilingMeter(device, new CeilingMeter.Effort(1e-3, 0.02, 1 << 20));
+      CeilingMeter meter =
+          new CeilingMeter(device, new CeilingMeter.Effort(1e-3, 0.02, 1 << 20, 1 << 18));
       Ceilings first = meter.of(Precision.INT4);
       assertEquals(first, meter.of(Precision.INT4));
       assertTrue(first.gemmFlopsPerSecond() > 1e6, first.toString());
       assertEquals(1 << 20, first.copyBytes());
+      assertEquals(1 << 18, first.cacheBytes());
+      assertTrue(first.cacheBytesPerSecond() > 0);
       assertEquals(
           first.copyBytesPerSecond(),
           meter.of(Precision.FP32).copyBytesPerSecond(),
@@ -82,7 +85,7 @@ class MeasureToolsTest {
 
   @Test
   void aSweepThatDoesNotReadEverythingIsNotBelieved() {
-    CeilingMeter.Effort effort = new CeilingMeter.Effort(1e-3, 0.02, 1 << 20);
+    CeilingMeter.Effort effort = new CeilingMeter.Effort(1e-3, 0.02, 1 << 20, 0);
     Ceilings c = new CeilingMeter(new Probing(1 << 18), effort).of(Precision.FP32);
     assertEquals("pretended", c.copyKind());
     assertThrows(

@@ -66,7 +66,17 @@ public final class Rows {
             2.86e10,
             6095.2,
             909.1),
-        new Ceilings(2.5e11, "measured", 2.5e11, "1024×2048×2048", 3.0e10, 1L << 29, "sum", null),
+        new Ceilings(
+            2.5e11,
+            "measured",
+            2.5e11,
+            "1024×2048×2048",
+            3.0e10,
+            1L << 29,
+            "sum",
+            1L << 25,
+            6e10,
+            null),
         new Utilization(
             0.76,
             0.11,
