@@ -2,7 +2,9 @@ package assay.backend.cpu;
 
 import assay.backend.AttentionSpec;
 import assay.backend.BackendInfo;
+import assay.backend.CeilingProbe;
 import assay.backend.HostBackend;
+import assay.backend.InputRounding;
 import assay.backend.OpShapes;
 import assay.backend.SamplingSpec;
 import assay.backend.SessionShape;
@@ -29,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * one thread per core. Activations are fp32. Operations have run when their call returns; the
  * calling thread takes part in each.
  */
-public final class CpuBackend extends HostBackend {
+public final class CpuBackend extends HostBackend implements CeilingProbe {
   private final Kernels kernels;
   private final Workers workers;
   private final RowTasks.Norm norm;
@@ -46,6 +48,7 @@ public final class CpuBackend extends HostBackend {
   private final PrefillAttention prefill;
   private final StoredAttention stored;
   private final CpuSampler sampler = new CpuSampler();
+  private final ReadSweep sweep;
 
   /** All cores, the fastest kernels that this processor runs. */
   public CpuBackend() {
@@ -68,6 +71,7 @@ public final class CpuBackend extends HostBackend {
     decode = new DecodeAttention(kernels, workers, attention);
     prefill = new PrefillAttention(kernels, workers, attention);
     stored = new StoredAttention(kernels, workers, attention);
+    sweep = new ReadSweep(workers);
   }
 
   private static Kernels bestKernels() {
@@ -99,6 +103,11 @@ public final class CpuBackend extends HostBackend {
   @Override
   public String arithmetic(Precision precision, boolean prefill) {
     return kernels.arithmetic(precision.weightType());
+  }
+
+  @Override
+  public InputRounding inputRounding(Precision precision, boolean prefill) {
+    return kernels.inputRounding(precision.weightType());
   }
 
   @Override
@@ -311,6 +320,24 @@ public final class CpuBackend extends HostBackend {
     long counters = Addresses.of(state.counters());
     RawMemory.setInt(counters + 4L * StepState.SLOT, Addresses.slot(state) + tokens);
     RawMemory.setInt(counters + 4L * StepState.DRAW, Addresses.draw(state) + draws);
+  }
+
+  // ---- ceilings
+
+  @Override
+  public void readSweep(Tensor memory, Tensor sum) {
+    sum.require("sum", DType.F32, 1, 1);
+    if (!memory.isDense()) {
+      throw new IllegalArgumentException(memory + " is not dense");
+    }
+    double total = sweep.run(Addresses.floats(memory), (long) memory.rows() * memory.columns());
+    RawMemory.setFloat(Addresses.floats(sum), (float) total);
+  }
+
+  @Override
+  public String sweepKind() {
+    return "sum of fp32 by %d threads, vectors of %d bits"
+        .formatted(workers.count(), RowOps.vectorBits());
   }
 
   @Override

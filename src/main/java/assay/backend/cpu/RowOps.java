@@ -6,6 +6,7 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import assay.backend.cpu.kernel.VectorMath;
 import assay.model.Activation;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -175,12 +176,13 @@ final class RowOps {
   static float expMinus(long x, float max, int count) {
     FloatVector s = FloatVector.zero(F);
     for (int i = 0; i < count; i += L) {
-      FloatVector e = VectorMath.exp(load(x, i, count).sub(max));
-      if (i + L > count) {
-        e = e.blend(0, F.indexInRange(i, count).not());
-      }
-      store(e, x, i, count);
-      s = s.add(e);
+      // Masked always: what a branch chooses between would be made on the heap.
+      VectorMask<Float> m = F.indexInRange(i, count);
+      long at = x + 4L * i;
+      FloatVector e =
+          VectorMath.exp(FloatVector.fromMemorySegment(F, ALL, at, LITTLE_ENDIAN, m).sub(max));
+      e.intoMemorySegment(ALL, at, LITTLE_ENDIAN, m);
+      s = s.add(e, m);
     }
     return s.reduceLanes(VectorOperators.ADD);
   }

@@ -1,5 +1,6 @@
 package assay.backend.cpu.kernel;
 
+import assay.backend.InputRounding;
 import assay.model.DType;
 import java.io.IOException;
 import java.lang.foreign.FunctionDescriptor;
@@ -103,6 +104,11 @@ public final class GeneratedKernels implements Kernels {
           "int4 by int8 dot products, activations quantised to int8 in blocks of 32, fp32 sums";
       default -> "fp32 FMA";
     };
+  }
+
+  @Override
+  public InputRounding inputRounding(DType type) {
+    return type.isBlocked() ? InputRounding.INT8_BLOCKS : InputRounding.NONE;
   }
 
   @Override

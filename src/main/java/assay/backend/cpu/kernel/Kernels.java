@@ -1,5 +1,6 @@
 package assay.backend.cpu.kernel;
 
+import assay.backend.InputRounding;
 import assay.model.DType;
 
 /**
@@ -16,6 +17,9 @@ public interface Kernels extends AutoCloseable {
 
   /** The arithmetic of products with weights of this type, for people. */
   String arithmetic(DType type);
+
+  /** How x is rounded before it is multiplied with weights of this type. */
+  InputRounding inputRounding(DType type);
 
   /**
    * Columns of x and of a panel that {@link #multiply} takes at most in one call: a multiple of 32.

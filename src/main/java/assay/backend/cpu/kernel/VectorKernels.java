@@ -3,6 +3,7 @@ package assay.backend.cpu.kernel;
 import static assay.backend.cpu.kernel.RawMemory.ALL;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
+import assay.backend.InputRounding;
 import assay.model.DType;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
@@ -39,6 +40,11 @@ public final class VectorKernels implements Kernels {
   @Override
   public String arithmetic(DType type) {
     return "fp32 FMA";
+  }
+
+  @Override
+  public InputRounding inputRounding(DType type) {
+    return InputRounding.NONE;
   }
 
   @Override
