@@ -2,16 +2,11 @@ package assay.checkpoint;
 
 import assay.model.DType;
 import assay.model.UserError;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,12 +21,9 @@ import tools.jackson.databind.node.ObjectNode;
 public final class SafetensorsWriter implements AutoCloseable {
   private static final JsonMapper MAPPER = new JsonMapper();
 
-  private final Path path;
-  private final Path unfinished;
-  private final FileChannel channel;
+  private final UnfinishedFile file;
   private final Map<String, long[]> ranges = new LinkedHashMap<>();
   private final long dataStart;
-  private boolean whole;
 
   /** A tensor to be written: its type and shape, outermost dimension first. */
   public record Announced(DType type, List<Long> shape) {
@@ -53,20 +45,14 @@ public final class SafetensorsWriter implements AutoCloseable {
    */
   public SafetensorsWriter(
       Path path, SequencedMap<String, Announced> tensors, Map<String, String> metadata) {
-    this.path = path;
-    this.unfinished = path.resolveSibling(path.getFileName() + ".part");
     byte[] header = header(tensors, metadata);
     this.dataStart = header.length;
+    this.file = new UnfinishedFile(path);
     try {
-      this.channel =
-          FileChannel.open(
-              unfinished,
-              StandardOpenOption.WRITE,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING);
-      writeAll(ByteBuffer.wrap(header), 0);
-    } catch (IOException e) {
-      throw failed(e);
+      file.write(0, ByteBuffer.wrap(header));
+    } catch (Throwable t) {
+      file.close();
+      throw t;
     }
   }
 
@@ -113,48 +99,17 @@ public final class SafetensorsWriter implements AutoCloseable {
       throw new IllegalArgumentException(
           "%d bytes at %d do not lie in '%s'".formatted(bytes.byteSize(), offset, tensor));
     }
-    try {
-      long at = dataStart + range[0] + offset;
-      // A ByteBuffer holds less than 2 GiB.
-      for (long done = 0; done < bytes.byteSize(); ) {
-        long n = Math.min(1 << 30, bytes.byteSize() - done);
-        writeAll(bytes.asSlice(done, n).asByteBuffer(), at + done);
-        done += n;
-      }
-    } catch (IOException e) {
-      throw failed(e);
-    }
-  }
-
-  private void writeAll(ByteBuffer b, long position) throws IOException {
-    long at = position;
-    while (b.hasRemaining()) {
-      at += channel.write(b, at);
-    }
-  }
-
-  private UserError failed(IOException e) {
-    return new UserError(
-        path + ": cannot be written: " + e.getClass().getSimpleName() + " " + e.getMessage());
+    file.write(dataStart + range[0] + offset, bytes);
   }
 
   /** Gives the file its name: everything was written. */
   public void finish() {
-    whole = true;
+    file.finish();
   }
 
   /** Without {@link #finish} the unfinished file is deleted. */
   @Override
   public void close() {
-    try {
-      channel.close();
-      if (whole) {
-        Files.move(unfinished, path, StandardCopyOption.REPLACE_EXISTING);
-      } else {
-        Files.deleteIfExists(unfinished);
-      }
-    } catch (IOException e) {
-      throw failed(e);
-    }
+    file.close();
   }
 }
