@@ -73,6 +73,20 @@ public final class GgufArray {
     return out;
   }
 
+  /**
+   * The elements as true or false.
+   *
+   * @throws UserError when they are neither
+   */
+  public boolean[] flags() {
+    GgufCursor c = require("true or false", elementType == GgufValueType.BOOL);
+    boolean[] out = new boolean[size()];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = (Boolean) elementType.read(c, key);
+    }
+    return out;
+  }
+
   private GgufCursor require(String expected, boolean met) {
     GgufCursor c = start.copy();
     if (!met) {

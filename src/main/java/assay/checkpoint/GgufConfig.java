@@ -65,7 +65,7 @@ final class GgufConfig {
     }
     return b.norm(NormKind.RMS, epsilon("attention.layer_norm_rms_epsilon"))
         .rope(file.number(key("rope.freq_base"), 10_000), scaling(headDim))
-        .window(integer("attention.sliding_window", 0), 0)
+        .window(integer("attention.sliding_window", 0), firstWindowLayer())
         .build();
   }
 
@@ -135,6 +135,25 @@ final class GgufConfig {
       throw new UserError("no tensor 'token_embd.weight' of two dimensions");
     }
     return Math.toIntExact(e.shape().get(0));
+  }
+
+  /** From which layer on the window holds: the pattern's flags must be false, then true. */
+  private int firstWindowLayer() {
+    String key = key("attention.sliding_window_pattern");
+    if (!(file.metadata().get(key) instanceof GgufArray array)) {
+      return 0;
+    }
+    boolean[] windowed = array.flags();
+    int first = 0;
+    while (first < windowed.length && !windowed[first]) {
+      first++;
+    }
+    for (int l = first; l < windowed.length; l++) {
+      if (!windowed[l]) {
+        throw new UserError(key + " alternates: expected a window from one layer on");
+      }
+    }
+    return first;
   }
 
   private RopeScaling scaling(int headDim) {

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Format: github.com/ggml-org/ggml, docs/gguf.md.
  */
 public final class GgufFile implements AutoCloseable {
-  private static final int MAGIC = 0x46554747; // "GGUF", little-endian
+  static final int MAGIC = 0x46554747; // "GGUF", little-endian
   private static final long DEFAULT_ALIGNMENT = 32;
   private static final long MAX_ALIGNMENT = 1 << 20;
   private static final int MAX_DIMENSIONS = 4;

@@ -18,6 +18,16 @@ final class GgufNames {
    * @param interleaved rows of each head alternate between its first and second half
    */
   record Place(String name, long first, long storedRows, boolean interleaved) {
+    /** Which of our rows stands at a row of the file, counted from {@link #first}. */
+    long ours(long stored, int headDim) {
+      if (!interleaved) {
+        return stored;
+      }
+      long head = stored / headDim;
+      long within = stored % headDim;
+      return head * headDim + within % 2 * (headDim / 2) + within / 2;
+    }
+
     /** The stored row that holds ours. */
     long row(long ours, int headDim) {
       if (!interleaved) {

@@ -2,31 +2,38 @@ package assay.checkpoint;
 
 import java.util.Locale;
 
-/** Types of metadata values, in the order of their numbers in the file. */
+/** Types of metadata values, with their numbers in the file. */
 enum GgufValueType {
-  UINT8(1),
-  INT8(1),
-  UINT16(2),
-  INT16(2),
-  UINT32(4),
-  INT32(4),
-  FLOAT32(4),
-  BOOL(1),
+  UINT8(0, 1),
+  INT8(1, 1),
+  UINT16(2, 2),
+  INT16(3, 2),
+  UINT32(4, 4),
+  INT32(5, 4),
+  FLOAT32(6, 4),
+  BOOL(7, 1),
   /** At least its length field. */
-  STRING(8),
+  STRING(8, 8),
   /** At least its element type and count. */
-  ARRAY(12),
-  UINT64(8),
-  INT64(8),
-  FLOAT64(8);
+  ARRAY(9, 12),
+  UINT64(10, 8),
+  INT64(11, 8),
+  FLOAT64(12, 8);
 
   /** Arrays of arrays deeper than this are an attack on the stack, not metadata. */
   static final int MAX_DEPTH = 4;
 
+  private final int code;
   private final int minBytes;
 
-  GgufValueType(int minBytes) {
+  GgufValueType(int code, int minBytes) {
+    this.code = code;
     this.minBytes = minBytes;
+  }
+
+  /** Its number in the file. */
+  int code() {
+    return code;
   }
 
   /** The least that one value takes in the file. */
@@ -51,12 +58,14 @@ enum GgufValueType {
 
   static GgufValueType next(GgufCursor c, String key) {
     int code = c.nextInt("the type of " + key);
-    if (code < 0 || code >= values().length) {
-      throw c.error(
-          "%s is of the unknown type %s: expected 0 to %d"
-              .formatted(key, Integer.toUnsignedString(code), values().length - 1));
+    for (GgufValueType t : values()) {
+      if (t.code == code) {
+        return t;
+      }
     }
-    return values()[code];
+    throw c.error(
+        "%s is of the unknown type %s: expected 0 to %d"
+            .formatted(key, Integer.toUnsignedString(code), values().length - 1));
   }
 
   /** The value: Long, Double, Boolean, String; a GgufArray is made by the caller. */
