@@ -135,8 +135,9 @@ public final class HuggingFaceConfig {
   }
 
   /**
-   * Baichuan's 7B models have positions and rotate; its 13B models name only a model_max_length and
-   * use ALiBi.
+   * Baichuan 2 divides the head's rows by their norms; a head that was written normalised says
+   * {@code "normalized_head": false}. Baichuan's 7B models have positions and rotate; its 13B
+   * models name only a model_max_length and use ALiBi.
    */
   private static ModelConfig baichuan(JsonObject json, String name) {
     boolean rotary = json.has("max_position_embeddings");
@@ -148,7 +149,8 @@ public final class HuggingFaceConfig {
         .positions(rotary ? PositionKind.ROPE : PositionKind.ALIBI)
         .rope(ropeTheta(json), ropeScaling(json))
         .tied(json.flag("tie_word_embeddings", false))
-        .normalizedHead(json.has("z_loss_weight") || vocabulary == 125_696)
+        .normalizedHead(
+            json.flag("normalized_head", json.has("z_loss_weight") || vocabulary == 125_696))
         .build();
   }
 

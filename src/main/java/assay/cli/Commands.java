@@ -11,6 +11,6 @@ final class Commands {
 
   /** Fresh instances: a command keeps the options of one invocation. */
   static List<Object> all() {
-    return List.of(new TokensCommand(), new LogitsCommand());
+    return List.of(new TokensCommand(), new LogitsCommand(), new ConvertCommand());
   }
 }

@@ -1,6 +1,7 @@
 package assay.cli;
 
 import assay.backend.Backend;
+import assay.backend.cpu.CpuBackend;
 import assay.backend.reference.ReferenceBackend;
 import assay.model.UserError;
 
@@ -15,7 +16,8 @@ final class Devices {
    */
   static Backend open(String device) {
     return switch (device) {
-      case "auto", "cpu", "reference" -> new ReferenceBackend();
+      case "auto", "cpu" -> new CpuBackend();
+      case "reference" -> new ReferenceBackend();
       default -> throw new UserError("--device " + device + ": expected auto, cpu, cuda or cuda:N");
     };
   }

@@ -145,6 +145,15 @@ final class ModelArgument {
     return Files.exists(json) ? Tokenizers.json(json) : null;
   }
 
+  /** Where a folder's or a config.json's tokenizer.json lies; null where there is none. */
+  @Nullable Path tokenizerJson() {
+    if (path == null || kind == Kind.GGUF) {
+      return null;
+    }
+    Path json = tokenizerJson(path);
+    return Files.isRegularFile(json) ? json : null;
+  }
+
   private static Path tokenizerJson(Path path) {
     return Files.isDirectory(path)
         ? path.resolve("tokenizer.json")

@@ -2,19 +2,35 @@ package assay.tokenizer;
 
 /** What an entry of a GGUF vocabulary is; the numbers are those of {@code token_type}. */
 enum TokenType {
-  UNDEFINED,
-  NORMAL,
-  UNKNOWN,
+  UNDEFINED(0),
+  NORMAL(1),
+  UNKNOWN(2),
   /** Begin, end, turn: never found in a text unless asked for, left out of decoded text. */
-  CONTROL,
+  CONTROL(3),
   /** Text that is one token wherever it stands. */
-  USER_DEFINED,
-  UNUSED,
+  USER_DEFINED(4),
+  UNUSED(5),
   /** {@code <0x41>}: one byte. */
-  BYTE;
+  BYTE(6);
 
-  static TokenType of(int number) {
-    return number > 0 && number < values().length ? values()[number] : UNDEFINED;
+  private final int code;
+
+  TokenType(int code) {
+    this.code = code;
+  }
+
+  /** Its number in the file. */
+  int code() {
+    return code;
+  }
+
+  static TokenType of(int code) {
+    for (TokenType t : values()) {
+      if (t.code == code) {
+        return t;
+      }
+    }
+    return UNDEFINED;
   }
 
   /** True for what is cut out of a text before the rest is encoded. */

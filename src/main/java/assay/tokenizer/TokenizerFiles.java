@@ -73,7 +73,7 @@ final class TokenizerFiles {
     }
   }
 
-  private static JsonNode parse(Path file) {
+  static JsonNode parse(Path file) {
     try {
       JsonNode root = MAPPER.readTree(bytes(file));
       if (root != null && root.isObject()) {
