@@ -13,6 +13,7 @@ import assay.results.OperationTime;
 import assay.results.Samples;
 import assay.results.Utilization;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -36,6 +37,7 @@ public final class InferenceMeter {
   private final TimeBudget budget;
   private final StopSignal stop;
   private final Progress progress;
+  private final Map<CheckKey, Check> checks = new HashMap<>();
 
   /**
    * @param device what is measured
@@ -86,7 +88,13 @@ public final class InferenceMeter {
    */
   public Outcome measure(
       WeightSource weights, Precision precision, Workload workload, boolean operations) {
-    SessionOptions options = sessionFor(precision, workload);
+    return measure(weights, sessionFor(precision, workload), workload, operations);
+  }
+
+  /** The same with a session of other options; they hold the workload. */
+  public Outcome measure(
+      WeightSource weights, SessionOptions options, Workload workload, boolean operations) {
+    Precision precision = options.precision();
     progress.at("checking against the reference", 0);
     Check check = check(weights, options);
     if (!check.passed()) {
@@ -128,8 +136,22 @@ public final class InferenceMeter {
   }
 
   private Check check(WeightSource weights, SessionOptions options) {
+    CheckKey key = CheckKey.of(weights, options);
+    Check known = checks.get(key);
+    if (known != null) {
+      return known;
+    }
     try (Backend judge = reference.get()) {
-      return new LogitsCheck(device, judge).run(weights, options, stop);
+      Check check = new LogitsCheck(device, judge).run(weights, options, stop);
+      checks.put(key, check);
+      return check;
+    }
+  }
+
+  /** What a check depends on: workloads that agree in it share one. */
+  private record CheckKey(WeightSource weights, SessionOptions options) {
+    static CheckKey of(WeightSource weights, SessionOptions o) {
+      return new CheckKey(weights, o.withShape(LogitsCheck.sequences(o), 1, 1));
     }
   }
 

@@ -63,7 +63,7 @@ public final class LogitsCheck {
     ModelConfig c = weights.config();
     int wanted = sliced || c.parameters() > SMALL_PARAMETERS ? 5 : 9;
     int tokens = Math.min(wanted, c.maxSeqLen());
-    int batch = Math.min(options.batch(), MOST_SEQUENCES);
+    int batch = sequences(options);
     SessionOptions small = options.withShape(batch, tokens, Math.max(1, tokens - 1));
     int[][] prompts = prompts(c, batch, tokens);
 
@@ -87,6 +87,11 @@ public final class LogitsCheck {
                         .formatted(c.nLayers(), c.vocabSize())
                     : "");
     return compare(what, c.vocabSize(), expected, actual, disturbed);
+  }
+
+  /** Sequences that are checked for a session. */
+  static int sequences(SessionOptions options) {
+    return Math.min(options.batch(), MOST_SEQUENCES);
   }
 
   private static int[][] prompts(ModelConfig c, int batch, int tokens) {

@@ -52,7 +52,12 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
 
   /** All cores, the fastest kernels that this processor runs. */
   public CpuBackend() {
-    this(Runtime.getRuntime().availableProcessors(), bestKernels());
+    this(Runtime.getRuntime().availableProcessors());
+  }
+
+  /** So many threads, the fastest kernels that this processor runs. */
+  public CpuBackend(int threads) {
+    this(threads, bestKernels(threads));
   }
 
   /** So many threads and these kernels, which it closes. */
@@ -74,11 +79,9 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     sweep = new ReadSweep(workers);
   }
 
-  private static Kernels bestKernels() {
+  private static Kernels bestKernels(int threads) {
     Kernels generated = GeneratedKernels.createIfSupported();
-    return generated != null
-        ? generated
-        : new VectorKernels(Runtime.getRuntime().availableProcessors());
+    return generated != null ? generated : new VectorKernels(threads);
   }
 
   // ---- what it is
