@@ -11,6 +11,11 @@ final class Commands {
 
   /** Fresh instances: a command keeps the options of one invocation. */
   static List<Object> all() {
-    return List.of(new TokensCommand(), new LogitsCommand(), new ConvertCommand());
+    return List.of(
+        new EstimateCommand(),
+        new TokensCommand(),
+        new LogitsCommand(),
+        new ConvertCommand(),
+        new ModelsCommand());
   }
 }

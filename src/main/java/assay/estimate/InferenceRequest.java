@@ -38,11 +38,21 @@ public record InferenceRequest(
     }
   }
 
-  /** The smallest session for a workload, on a kind of device. */
+  /** The smallest session for a workload, on a kind of device; on a CPU with one thread. */
   public static InferenceRequest of(
       ModelConfig config, Precision precision, Workload workload, DeviceKind kind) {
     SessionSize size = SessionSize.of(precision, kind.activationType(precision), workload);
     return new InferenceRequest(
-        config, precision, workload, size, Scratch.bytes(kind, config, size), null);
+        config, precision, workload, size, Scratch.bytes(kind, config, size, 1), null);
+  }
+
+  /** The same with the scratch that the back end itself names. */
+  public InferenceRequest withScratch(long bytes) {
+    return new InferenceRequest(config, precision, workload, size, bytes, storedType);
+  }
+
+  /** The same with weights in types of their own. */
+  public InferenceRequest withStoredTypes(@Nullable Function<TensorSpec, DType> types) {
+    return new InferenceRequest(config, precision, workload, size, scratchBytes, types);
   }
 }

@@ -22,7 +22,12 @@ class CapacityTest {
     assertNotNull(c);
     SessionSize size = SessionSize.of(p, DeviceKind.CUDA.activationType(p), batch, context);
     return new InferenceRequest(
-        c, p, new Workload(batch, context, 1), size, Scratch.bytes(DeviceKind.CUDA, c, size), null);
+        c,
+        p,
+        new Workload(batch, context, 1),
+        size,
+        Scratch.bytes(DeviceKind.CUDA, c, size, 1),
+        null);
   }
 
   private static boolean fits(InferenceRequest r, int batch, int context, long memory) {

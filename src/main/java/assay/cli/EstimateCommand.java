@@ -1,0 +1,177 @@
+package assay.cli;
+
+import assay.estimate.Capacity;
+import assay.estimate.Constants;
+import assay.estimate.Device;
+import assay.estimate.Estimator;
+import assay.estimate.InferenceEstimate;
+import assay.estimate.InferenceRequest;
+import assay.estimate.Parallelism;
+import assay.estimate.rules.InferenceRules;
+import assay.estimate.rules.Rule;
+import assay.estimate.rules.TrainingRules;
+import assay.estimate.training.TrainingEstimate;
+import assay.estimate.training.TrainingEstimator;
+import assay.estimate.training.TrainingRequest;
+import assay.model.DType;
+import assay.model.ModelConfig;
+import assay.model.Precision;
+import assay.model.TensorSpec;
+import assay.model.UserError;
+import assay.model.WeightSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code assay estimate}: prediction alone. */
+@Command(
+    name = "estimate",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Predicts bytes, FLOPs and time of inference, training, LoRA and QLoRA; no device is needed.",
+      "Without --gpu it compares the cards of its table."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  assay estimate llama-3.1-8b --gpu 'H100 SXM5' --batch 8",
+      "  assay estimate llama-3.1-8b --gpu 'H100 SXM5' --train --devices 8 --zero 3 --tokens 300G",
+      "  assay estimate qwen2.5-7b --gpu 4090 --qlora int4 --context 2048"
+    })
+final class EstimateCommand implements Runnable {
+  @Mixin private CommonOptions common;
+  @Mixin private EstimateOptions what;
+  @Mixin private TrainingOptions how;
+
+  @Parameters(paramLabel = "MODEL", description = ModelArgument.HELP)
+  private String model = "";
+
+  @Option(
+      names = "--stored-types",
+      description = "Weights in the types of the file (a quantised GGUF as it is).")
+  private boolean storedTypes;
+
+  @Option(names = "--constants", description = "Show every constant with its source.")
+  private boolean showConstants;
+
+  @Override
+  public void run() {
+    ModelArgument argument = ModelArgument.of(model);
+    ModelConfig config = argument.config();
+    what.table(); // a bad file is said before anything else
+    Function<TensorSpec, DType> types = storedTypes ? typesOf(argument) : null;
+    try {
+      List<EstimateResult> results = new ArrayList<>();
+      for (Precision p : what.precisions()) {
+        results.add(estimate(config, p, types));
+      }
+      if (common.json) {
+        print(config, results, argument, types);
+      } else {
+        print(config, results, types);
+      }
+    } catch (ArithmeticException e) {
+      throw new UserError("these sizes are beyond what 64 bits can count: expected smaller ones");
+    }
+    common.out().flush();
+  }
+
+  private static Function<TensorSpec, DType> typesOf(ModelArgument argument) {
+    try (WeightSource source = argument.weights(ModelArgument.DEFAULT_SEED)) {
+      Map<TensorSpec, DType> types = new HashMap<>();
+      for (TensorSpec t : assay.model.WeightLayout.of(source.config())) {
+        types.put(t, t.role().isMatrix() ? source.storedType(t) : DType.F32);
+      }
+      return t -> types.getOrDefault(t, DType.F32);
+    }
+  }
+
+  private EstimateResult estimate(
+      ModelConfig config, Precision p, @Nullable Function<TensorSpec, DType> types) {
+    Device device = what.device(common.device, p);
+    Constants constants = Constants.defaults(device.kind());
+    InferenceRequest request = what.request(config, p, device.kind(), types);
+    InferenceEstimate e = Estimator.inference(request, device, constants);
+    Capacity capacity = Capacity.of(request, device, constants);
+    Parallelism spread = how.asked() ? Parallelism.NONE : how.inferenceParallelism(config);
+    long perDevice =
+        Capacity.bytesPerDevice(
+                request, request.size().batch(), request.size().contextTokens(), spread)
+            + e.overheadBytes();
+    List<Rule> rules = new ArrayList<>(InferenceRules.of(e, capacity));
+    TrainingEstimate training = null;
+    Integer fewest = null;
+    if (how.asked()) {
+      TrainingRequest t = how.request(config, p, what.batch, what.contextTokens(config));
+      training = TrainingEstimator.estimate(t, device, constants, how.utilization());
+      fewest = TrainingEstimator.fewestDevices(t, device, constants);
+      // Rules know nothing of sharing: beside them stands what one device would need alone.
+      rules.addAll(
+          TrainingRules.of(
+              TrainingEstimator.estimate(
+                  t.with(Parallelism.NONE), device, constants, how.utilization()),
+              training,
+              fewest));
+    }
+    return new EstimateResult(e, capacity, spread, perDevice, training, fewest, rules);
+  }
+
+  private void print(
+      ModelConfig config,
+      List<EstimateResult> results,
+      ModelArgument argument,
+      @Nullable Function<TensorSpec, DType> types) {
+    List<Map<String, Object>> documents = new ArrayList<>();
+    for (EstimateResult r : results) {
+      Map<String, Object> one = EstimateJson.of(r, argument.isRandom());
+      if (!what.namesADevice(common.device)) {
+        one.put("cards", EstimateJson.cards(cards(config, r.inference(), types)));
+      }
+      documents.add(one);
+    }
+    if (documents.size() == 1) {
+      common.printJson(documents.getFirst());
+    } else {
+      Map<String, Object> all = new LinkedHashMap<>();
+      all.put("estimates", documents);
+      common.printJson(all);
+    }
+  }
+
+  private void print(
+      ModelConfig config,
+      List<EstimateResult> results,
+      @Nullable Function<TensorSpec, DType> types) {
+    EstimateText text = new EstimateText(common.out());
+    text.model(config);
+    for (EstimateResult r : results) {
+      text.result(r);
+      if (showConstants) {
+        text.constants(r.inference());
+      }
+    }
+    if (!what.namesADevice(common.device)) {
+      results.forEach(r -> text.cards(cards(config, r.inference(), types)));
+    }
+  }
+
+  private List<InferenceEstimate> cards(
+      ModelConfig config, InferenceEstimate e, @Nullable Function<TensorSpec, DType> types) {
+    List<InferenceEstimate> out = new ArrayList<>();
+    for (Device d : what.table().devices()) {
+      Precision p = e.request().precision();
+      out.add(
+          Estimator.inference(
+              what.request(config, p, d.kind(), types), d, Constants.defaults(d.kind())));
+    }
+    return out;
+  }
+}
