@@ -29,7 +29,8 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     description = {
       "Every claim under test: what it predicts, what was computed or measured, the verdict.",
-      "Identities are computed on the spot; the rest comes from stored results, or from experiments",
+      "Identities are computed on the spot; the rest comes from stored results, or from"
+          + " experiments",
       "that --measure runs on this device."
     },
     footer = {"", "Example:", "  assay claims --measure"})
@@ -48,11 +49,7 @@ final class ClaimsCommand implements Runnable {
   @Option(names = "--measure", description = "Run the experiments that this device can.")
   private boolean measure;
 
-  @Option(
-      names = "--only",
-      split = ",",
-      paramLabel = "ID",
-      description = "Only these claims.")
+  @Option(names = "--only", split = ",", paramLabel = "ID", description = "Only these claims.")
   private List<String> only = new ArrayList<>();
 
   @Option(

@@ -31,7 +31,10 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What {@code assay claims --measure} runs: the experiments, and rows of a small shape in every precision. */
+/**
+ * What {@code assay claims --measure} runs: the experiments, and rows of a small shape in every
+ * precision.
+ */
 final class ClaimsMeasurement {
   private static final String SHAPE = "tiny";
   private static final long SEED = 1;
@@ -97,7 +100,9 @@ final class ClaimsMeasurement {
   }
 
   private static Path usualFolder() {
-    String now = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").format(LocalDateTime.now());
+    String now =
+        DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")
+            .format(LocalDateTime.now(java.time.ZoneId.systemDefault()));
     return Path.of("assay-results", now + "-claims");
   }
 
@@ -107,7 +112,7 @@ final class ClaimsMeasurement {
         new InferenceMeter(
             device,
             Devices::reference,
-            new CeilingMeter(device, CeilingMeter.Effort.usual()),
+            new CeilingMeter(device, CeilingMeter.Effort.usual(device)),
             TIMES,
             stop,
             Progress.SILENT);

@@ -16,6 +16,8 @@ final class Commands {
         new TokensCommand(),
         new LogitsCommand(),
         new ConvertCommand(),
-        new ModelsCommand());
+        new ModelsCommand(),
+        new CompareCommand(),
+        new ClaimsCommand());
   }
 }

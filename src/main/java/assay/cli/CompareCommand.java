@@ -31,7 +31,8 @@ import picocli.CommandLine.Parameters;
     name = "compare",
     mixinStandardHelpOptions = true,
     description = {
-      "Precision modes against a reference precision on one text: bytes, speed, KL divergence of the",
+      "Precision modes against a reference precision on one text: bytes, speed, KL divergence of"
+          + " the",
       "next token, agreement, perplexity, the worst layer."
     },
     footer = {
@@ -47,9 +48,9 @@ final class CompareCommand implements Runnable {
   @Parameters(
       paramLabel = "MODEL",
       arity = "0..1",
-      defaultValue = "builtin",
+      defaultValue = "tiny",
       description = ModelArgument.HELP)
-  private String model = "builtin";
+  private String model = "tiny";
 
   @Option(
       names = "--reference",
@@ -68,7 +69,8 @@ final class CompareCommand implements Runnable {
   @Option(
       names = "--text-file",
       paramLabel = "FILE",
-      description = "The text; without one the built-in text or random ids are taken, and it says so.")
+      description =
+          "The text; without one the built-in text or random ids are taken, and it says so.")
   private @Nullable Path textFile;
 
   @Option(
@@ -154,9 +156,8 @@ final class CompareCommand implements Runnable {
 
   private int[] text(ModelArgument argument, ModelConfig c) {
     int wanted = gptq ? 4 * tokens : tokens;
-    Tokenizer found =
-        tokenizer != null ? argument.tokenizer(tokenizer) : argument.tokenizerIfAny();
-    byte[] bytes = textFile == null ? argument.sampleText() : read(textFile);
+    Tokenizer found = tokenizer != null ? argument.tokenizer(tokenizer) : argument.tokenizerIfAny();
+    byte[] bytes = textFile == null ? new byte[0] : read(textFile);
     if (found == null || bytes.length == 0) {
       if (found != null) {
         found.close();
@@ -210,8 +211,7 @@ final class CompareCommand implements Runnable {
     for (Precision p : wanted) {
       out.add(PrecisionComparison.Variant.of(p));
       if (gptq && p.weightType().isBlocked()) {
-        out.add(
-            new PrecisionComparison.Variant(p.label() + " gptq", p, calibration, 0, null));
+        out.add(new PrecisionComparison.Variant(p.label() + " gptq", p, calibration, 0, null));
       }
     }
     for (double share : prune) {
@@ -251,7 +251,14 @@ final class CompareCommand implements Runnable {
         randomText ? " (random ids: no perplexity)" : "");
     w.printf(
         "%-16s %12s %9s %9s %11s %11s %8s %11s %s%n",
-        "", "weights", "prefill", "decode", "KL mean", "KL p99", "top-1", "perplexity",
+        "",
+        "weights",
+        "prefill",
+        "decode",
+        "KL mean",
+        "KL p99",
+        "top-1",
+        "perplexity",
         "worst layer");
     w.printf(
         "%-16s %12s %9s %9s %11s %11s %8s %11s %s%n",

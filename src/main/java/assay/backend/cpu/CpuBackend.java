@@ -50,6 +50,9 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   private final CpuSampler sampler = new CpuSampler();
   private final ReadSweep sweep;
 
+  /** An empty view of the arena that holds the scratch memory: tells whether it still exists. */
+  private @Nullable Tensor workspace;
+
   /** All cores, the fastest kernels that this processor runs. */
   public CpuBackend() {
     this(Runtime.getRuntime().availableProcessors());
@@ -128,11 +131,19 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   @Override
   public void reserveWorkspace(SessionShape shape, Arena arena) {
     Workspace w = new Workspace(kernels, workers.count(), shape, arena);
+    workspace = arena.allocate(DType.U8, 0, 1);
     matmul.reserve(w.matmul(), w.rows(), w.columns());
     decode.reserve(w.attention(), w.attentionBytesPerWorker());
     prefill.reserve(w.attention(), w.attentionBytesPerWorker());
     stored.reserve(w.attention(), w.attentionBytesPerWorker());
     sampler.reserve(shape.config().vocabSize());
+  }
+
+  /** Kernels write to scratch memory unchecked: after its session is closed they must not run. */
+  private void requireWorkspace() {
+    if (workspace == null || !workspace.buffer().isAlive()) {
+      throw new IllegalStateException("no workspace is reserved, or its session is closed");
+    }
   }
 
   @Override
@@ -211,6 +222,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   @Override
   public void matmul(Tensor x, Tensor weight, Tensor out, boolean accumulate) {
     OpShapes.matmul(x, weight, out);
+    requireWorkspace();
     matmul.multiply(x, weight, out, accumulate);
   }
 
@@ -243,6 +255,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
       @Nullable Tensor mask,
       Tensor out) {
     OpShapes.attention(spec, q, kCache, vCache, state, mask, out);
+    requireWorkspace();
     attention.set(spec, q, kCache, vCache, state, mask, out);
     if (prefill.suits(spec)) {
       prefill.compute();
@@ -255,6 +268,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   public void attentionScores(
       AttentionSpec spec, Tensor q, Tensor kCache, StepState state, Tensor scores) {
     OpShapes.scores(spec, scores, state);
+    requireWorkspace();
     attention.set(spec, q, kCache, kCache, state, null, q);
     stored.scores(scores);
   }
@@ -279,6 +293,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   public void attentionValues(
       AttentionSpec spec, Tensor scores, Tensor vCache, StepState state, Tensor out) {
     OpShapes.scores(spec, scores, state);
+    requireWorkspace();
     attention.set(spec, out, vCache, vCache, state, null, out);
     stored.values(scores);
   }

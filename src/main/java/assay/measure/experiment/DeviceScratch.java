@@ -1,9 +1,14 @@
 package assay.measure.experiment;
 
+import static assay.tensor.TensorAllocator.ALIGNMENT_BYTES;
+
 import assay.backend.Backend;
+import assay.backend.SessionShape;
 import assay.backend.StepState;
 import assay.model.BlockFormat;
 import assay.model.DType;
+import assay.model.ModelConfig;
+import assay.model.Precision;
 import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
@@ -13,12 +18,28 @@ import java.util.Random;
 
 /** Tensors of an experiment, from host arrays and back; freed together. */
 final class DeviceScratch implements AutoCloseable {
+  /** Longest sequence of an experiment. */
+  private static final int MAX_TOKENS = 2048;
+
+  /** Widths up to which back ends are asked for scratch memory. */
+  private static final ModelConfig WIDEST =
+      ModelConfig.builder("experiment", "llama")
+          .size(1, 1024, 2048)
+          .heads(4, 4, 64)
+          .tokens(1024, MAX_TOKENS)
+          .build();
+
   private final Backend backend;
   private final Arena arena;
 
   DeviceScratch(Backend backend, long capacityBytes) {
     this.backend = backend;
-    this.arena = backend.newArena(MemoryCategory.ACTIVATIONS, capacityBytes);
+    SessionShape widest = new SessionShape(WIDEST, Precision.FP32, 1, MAX_TOKENS, MAX_TOKENS, 1);
+    this.arena =
+        backend.newArena(
+            MemoryCategory.ACTIVATIONS,
+            capacityBytes + backend.workspaceBytes(widest) + 2L * ALIGNMENT_BYTES);
+    backend.reserveWorkspace(widest, arena);
   }
 
   /** Normal values from a seed. */
