@@ -14,9 +14,9 @@ import org.jspecify.annotations.Nullable;
  * holds back one chunk, not half of the work; and the caller waits only for chunks that somebody
  * has taken, never for a thread that has not woken up.
  */
-final class Workers implements AutoCloseable {
+public final class Workers implements AutoCloseable {
   /** Work in independent pieces. */
-  interface Task {
+  public interface Task {
     /** Does one piece; {@code worker} is unique among those that run at the same time. */
     void run(int chunk, int worker);
   }
@@ -61,7 +61,7 @@ final class Workers implements AutoCloseable {
   private volatile boolean closed;
 
   /** A team of {@code count} threads, the caller among them. */
-  Workers(int count) {
+  public Workers(int count) {
     members = new Member[count - 1];
     for (int i = 0; i < members.length; i++) {
       members[i] = new Member(i + 1);
@@ -70,7 +70,7 @@ final class Workers implements AutoCloseable {
   }
 
   /** Threads, the caller among them. */
-  int count() {
+  public int count() {
     return members.length + 1;
   }
 
@@ -78,7 +78,7 @@ final class Workers implements AutoCloseable {
    * Runs chunks 0 … {@code chunks} − 1 of a task and returns when all are finished. Only ever from
    * one thread at a time.
    */
-  void run(Task work, int chunks) {
+  public void run(Task work, int chunks) {
     if (chunks > MAX_CHUNKS) {
       throw new IllegalArgumentException(chunks + " chunks");
     }
