@@ -3,14 +3,14 @@ package assay.engine;
 import assay.model.ModelConfig;
 
 /** Cosines and sines of the rotary angles, computed in fp64 once on the host. */
-final class RotaryTable {
+public final class RotaryTable {
   private RotaryTable() {}
 
   /**
    * [positions, headDim]: for position p and pair i the angle p·f(i), f(i) = θ^(−2i/headDim) as
    * {@code rope_scaling} stretches it; cosines in the first half of a row, sines in the second.
    */
-  static float[] of(ModelConfig c, int positions) {
+  public static float[] of(ModelConfig c, int positions) {
     int half = c.headDim() / 2;
     float[] table = new float[Math.multiplyExact(positions, c.headDim())];
     for (int i = 0; i < half; i++) {
