@@ -55,6 +55,11 @@ public abstract class AbstractBackendTest {
     return 0;
   }
 
+  /** Draws of each sampling test. */
+  protected int samplingDraws() {
+    return 400;
+  }
+
   private DType activationType() {
     return backend.activationType(precision());
   }
@@ -489,7 +494,7 @@ public abstract class AbstractBackendTest {
   @MethodSource("samplings")
   void sampling(SamplingSpec spec) {
     int vocabulary = 517;
-    int draws = 400;
+    int draws = samplingDraws();
     float[] logits = Lab.random(11, vocabulary);
     for (int i = 0; i < vocabulary; i++) {
       logits[i] = Math.round(logits[i] * 4) / 2f;

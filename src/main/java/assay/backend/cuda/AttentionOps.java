@@ -21,11 +21,6 @@ final class AttentionOps {
 
   private static final int MAX_SPLITS = 64;
 
-  /** Query rows (tokens × heads of a group) of a block. */
-  private static final int ROWS_PER_BLOCK = 32;
-
-  private static final int MMA_ROWS_PER_BLOCK = 64;
-  private static final int SOFTMAX_ROWS_PER_BLOCK = 1;
   private static final int SCORE_TILE = 64;
   private static final int VALUE_TILE = 64;
   private final KernelTable t;
@@ -77,6 +72,16 @@ final class AttentionOps {
     return headDim <= 64 ? 0 : headDim <= 128 ? 1 : 2;
   }
 
+  /** Query rows (tokens × heads of a group) of a block of {@link Kernel#ATTENTION}. */
+  static int rowsPerBlock(int headDim) {
+    return headDim > 128 ? 16 : 32;
+  }
+
+  /** Query rows of a block of {@link Kernel#ATTENTION_MMA}. */
+  static int mmaRowsPerBlock(int headDim) {
+    return headDim > 128 ? 64 : 128;
+  }
+
   /** {@link assay.backend.Backend#attention}. */
   void attention(
       AttentionSpec s,
@@ -90,13 +95,18 @@ final class AttentionOps {
     if (kCache.type() != vCache.type() || q.type() != out.type()) {
       throw new IllegalArgumentException("K and V, q and out share a type each: " + kCache);
     }
-    if (s.tokensPerSequence() == 1) {
+    if (s.tokensPerSequence() == 1 && splitsKeys(s, kCache, vCache)) {
       decode(s, q, kCache, vCache, state, mask, out);
     } else if (usesTensorCores(s, q, kCache, out)) {
       tiled(Kernel.ATTENTION_MMA, s, q, kCache, vCache, state, mask, out);
     } else {
       tiled(Kernel.ATTENTION, s, q, kCache, vCache, state, mask, out);
     }
+  }
+
+  /** The split-key kernel loads 8 elements at once. */
+  private boolean splitsKeys(AttentionSpec s, Tensor kCache, Tensor vCache) {
+    return s.headDim() % 8 == 0 && t.address(kCache) % 16 == 0 && t.address(vCache) % 16 == 0;
   }
 
   /** 16-byte loads need whole vectors: headDim a multiple of 8, aligned rows. */
@@ -151,7 +161,7 @@ final class AttentionOps {
     int dim = headDimVariant(s.headDim());
     int variant = mma ? 3 * (q.type() == DType.F16 ? 0 : 1) + dim : dim;
     long rows = (long) s.tokensPerSequence() * (s.nHeads() / s.nKvHeads());
-    long tiles = Math.ceilDiv(rows, mma ? MMA_ROWS_PER_BLOCK : ROWS_PER_BLOCK);
+    long tiles = Math.ceilDiv(rows, mma ? mmaRowsPerBlock(s.headDim()) : rowsPerBlock(s.headDim()));
     t.launch(kernel, variant, tiles, s.nKvHeads(), s.batch());
   }
 
@@ -259,7 +269,7 @@ final class AttentionOps {
         .i32(s.tokensPerSequence())
         .i32(scores.rows())
         .i32(s.maxSeqLen());
-    t.launch(Kernel.SOFTMAX, 0, Math.ceilDiv(scores.rows(), SOFTMAX_ROWS_PER_BLOCK), 1, 1);
+    t.launch(Kernel.SOFTMAX, 0, scores.rows(), 1, 1);
   }
 
   /** {@link assay.backend.Backend#attentionValues}: 64 × 64 tiles of rows and elements. */

@@ -170,7 +170,7 @@ enum Kernel {
       Variants.attentionParams(false)),
   /** One token a sequence: keys split over blocks; variants are cache, headDim, heads a group. */
   ATTENTION_DECODE(
-      "attention_decode",
+      "attention_decode_*",
       128,
       Variants.product(
           Variants.product(Variants.ACTIVATIONS, Variants.HEAD_DIMS), List.of("g1", "g4", "g8")),
@@ -194,7 +194,7 @@ enum Kernel {
       i32("splits")),
   /** Merges the partial results of {@link #ATTENTION_DECODE}. */
   ATTENTION_COMBINE(
-      "attention_decode",
+      "attention_combine",
       128,
       Variants.ACTIVATIONS,
       ptr("out"),
@@ -271,16 +271,14 @@ enum Kernel {
       "gemv_*",
       256,
       Variants.product(
-          Variants.product(Variants.WEIGHTS, Variants.ACTIVATIONS),
-          List.of("n1", "n2", "n4", "n8")),
+          Variants.product(Variants.WEIGHTS, Variants.ACTIVATIONS), List.of("n1", "n8")),
       Variants.gemvParams(false)),
   /** out = act(x·Wgateᵀ) ⊙ (x·Wupᵀ), weight being [gate; up], on CUDA cores. */
   GEMV_GLU(
       "gemv_*",
       256,
       Variants.product(
-          Variants.product(Variants.WEIGHTS, Variants.ACTIVATIONS),
-          List.of("n1", "n2", "n4", "n8")),
+          Variants.product(Variants.WEIGHTS, Variants.ACTIVATIONS), List.of("n1", "n8")),
       Variants.gemvParams(true)),
   /** The same as {@link #GEMV} for up to 8 rows on tensor cores. */
   GEMV_MMA("gemv_mma", 256, Variants.MMA_WEIGHTS, Variants.gemvMmaParams(false)),
@@ -536,15 +534,19 @@ enum Kernel {
 
   /** Dynamic shared memory of the kernels that use it; the same constants stand in their files. */
   private static final class SharedBytes {
-    /** Q [32], K [32], V [32] rows of fp32 (K rows padded by 4 bytes), and scores [32][33]. */
+    /**
+     * Q rows, one tile of 32 keys or values padded by 4 elements, and weights [rows][36], all fp32;
+     * 32 rows, 16 at headDim 256.
+     */
     static int attention(int headDim) {
-      return 4 * (32 * headDim + 32 * (headDim + 1) + 32 * headDim + 32 * 33);
+      int rows = AttentionOps.rowsPerBlock(headDim);
+      return 4 * (rows * headDim + 32 * (headDim + 4) + rows * 36);
     }
 
-    /** Q [64] rows and two stages of K and V [64 or, at headDim 256, 32] rows of 16 bits. */
+    /** Q rows and two stages of K and V tiles, 16 bits an element. */
     static int attentionMma(int headDim) {
       int keys = headDim > 128 ? 32 : 64;
-      return 2 * headDim * (64 + 4 * keys);
+      return 2 * headDim * (AttentionOps.mmaRowsPerBlock(headDim) + 4 * keys);
     }
   }
 

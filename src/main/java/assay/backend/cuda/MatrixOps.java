@@ -148,9 +148,9 @@ final class MatrixOps {
   private void launchOnCores(Kernel kernel, Tensor x, Tensor weight, KernelArgs args, int pairs) {
     int warpsPerRow = warpsPerRow(pairs, weight.type().rowBytes(weight.columns()));
     args.i32(warpsPerRow);
-    int n = x.rows() <= 2 ? x.rows() - 1 : x.rows() <= 4 ? 2 : 3;
+    int n = x.rows() == 1 ? 0 : 1;
     int variant =
-        (3 * KernelTable.weight(weight.type()) + KernelTable.activation(x.type())) * 4 + n;
+        (3 * KernelTable.weight(weight.type()) + KernelTable.activation(x.type())) * 2 + n;
     t.launch(kernel, variant, Math.ceilDiv((long) pairs * warpsPerRow, WARPS), 1, 1);
   }
 

@@ -1,0 +1,405 @@
+// Runs kernels compiled for the host: one block after the other, its threads as fibres.
+//
+// A warp runs until all its lanes stand at the same shuffle or warp barrier, or at a block barrier; a block barrier
+// opens when all threads stand at the same one. Reported instead of hanging or passing by luck:
+//   - a barrier or shuffle that not all threads reach, or that they reach at different places;
+//   - writes behind a piece of shared memory (guards), vector accesses that are not aligned;
+//   - reads of shared memory that nobody wrote (0xFF everywhere: NaN as a float, -1 as an integer);
+//   - missing barriers, because `schedule` changes the order of warps and lanes: 0 forward, 1 backward, else shuffled
+//     from that seed. A read that another order has not yet written sees 0xFF or stale data.
+#include "shim.h"
+
+#include <sys/mman.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace shim {
+
+Fibre* current;
+Dim3 block_index, block_size, grid_size;
+
+namespace {
+
+constexpr size_t kStackBytes = 128 << 10;
+constexpr size_t kPage = 4096;
+constexpr size_t kSharedBytes = 256 << 10;
+constexpr size_t kGuardBytes = 64;
+constexpr unsigned char kGuard = 0xa5;
+
+Kernel* kernels;
+
+enum class State { kReady, kAtWarpBarrier, kAtBlockBarrier, kDone };
+
+struct Thread : Fibre {
+  State state;
+  Site site;
+  unsigned mask;
+  void* stack;
+  void* stack_pointer;
+};
+
+struct Piece {
+  const void* declaration;
+  unsigned char* at;
+  size_t bytes;
+};
+
+// One launch at a time: the state of the running block.
+std::mutex launch_mutex;
+std::vector<Thread> threads;
+std::vector<uint64_t> exchange_slots;  // [warp][2][32]
+std::vector<Piece> pieces;
+unsigned char* shared_memory;
+size_t shared_used;
+size_t dynamic_bytes;
+void* scheduler_stack_pointer;
+std::string error;
+bool failed;
+const Kernel* running;
+void** running_args;
+
+// ---- switching stacks
+
+#if defined(__x86_64__)
+extern "C" void shim_switch(void** save, void* to);
+asm(R"(
+.text
+.globl shim_switch
+.type shim_switch, @function
+shim_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size shim_switch, .-shim_switch
+)");
+
+void enter();
+
+void prepare_stack(Thread& t) {
+  // As if enter() had been called: six saved registers, then its address, then an aligned frame. Tops differ by a few
+  // lines from thread to thread, else a thousand stacks would share the same few sets of the caches.
+  auto top = reinterpret_cast<uintptr_t>(t.stack) + kStackBytes - t.thread.x % 64 * 320;
+  auto* sp = reinterpret_cast<void**>(top) - 1;
+  *sp = nullptr;
+  *--sp = reinterpret_cast<void*>(&enter);
+  for (int i = 0; i < 6; i++) {
+    *--sp = nullptr;
+  }
+  t.stack_pointer = sp;
+}
+#else
+#error "the host shim switches stacks on x86-64 only"
+#endif
+
+void to_scheduler() { shim_switch(&static_cast<Thread*>(current)->stack_pointer, scheduler_stack_pointer); }
+
+void enter() {
+  running->invoke(running->function, running_args);
+  static_cast<Thread*>(current)->state = State::kDone;
+  to_scheduler();
+  abort();  // a finished fibre is never resumed
+}
+
+void resume(Thread& t) {
+  current = &t;
+  t.state = State::kReady;
+  shim_switch(&scheduler_stack_pointer, t.stack_pointer);
+}
+
+// ---- the scheduler
+
+bool record_failure(const std::string& what) {
+  if (!failed) {
+    failed = true;
+    error = std::string(running->name) + ": " + what;
+  }
+  return false;
+}
+
+std::string where(const Thread& t) {
+  char text[512];
+  const char* doing = t.state == State::kDone          ? "has finished"
+                      : t.state == State::kAtWarpBarrier ? "waits at a warp's"
+                                                         : "waits at a block's";
+  if (t.state == State::kDone) {
+    snprintf(text, sizeof text, "thread %u of block (%u, %u, %u) %s", t.thread.x, block_index.x, block_index.y,
+             block_index.z, doing);
+  } else {
+    const char* file = strrchr(t.site.file, '/');
+    snprintf(text, sizeof text, "thread %u of block (%u, %u, %u) %s %s:%d", t.thread.x, block_index.x, block_index.y,
+             block_index.z, doing, file ? file + 1 : t.site.file, t.site.line);
+  }
+  return text;
+}
+
+bool same_place(const Thread& a, const Thread& b) {
+  return a.state == b.state && (a.state == State::kDone || (a.site.line == b.site.line && a.site.file == b.site.file));
+}
+
+// Runs one warp until its lanes wait for the block or are done.
+bool run_warp(int warp, const std::vector<int>& lanes) {
+  int first = warp * kWarp;
+  for (;;) {
+    for (int lane : lanes) {
+      if (first + lane < (int)threads.size()) {
+        resume(threads[first + lane]);
+        if (failed) {
+          return false;
+        }
+      }
+    }
+    Thread& leader = threads[first];
+    for (int lane = 1; lane < kWarp && first + lane < (int)threads.size(); lane++) {
+      if (!same_place(leader, threads[first + lane])) {
+        return record_failure("a divergent barrier: " + where(leader) + ", " + where(threads[first + lane]));
+      }
+    }
+    if (leader.state != State::kAtWarpBarrier) {
+      return true;
+    }
+  }
+}
+
+std::vector<int> order(int count, unsigned schedule) {
+  std::vector<int> out(count);
+  std::iota(out.begin(), out.end(), 0);
+  if (schedule == 1) {
+    for (int i = 0; i < count; i++) {
+      out[i] = count - 1 - i;
+    }
+  } else if (schedule > 1) {
+    uint64_t state = schedule;
+    for (int i = count - 1; i > 0; i--) {
+      state = state * 6364136223846793005ull + 1442695040888963407ull;
+      std::swap(out[i], out[(state >> 33) % (i + 1)]);
+    }
+  }
+  return out;
+}
+
+bool check_guards() {
+  for (const Piece& p : pieces) {
+    for (size_t i = 0; i < kGuardBytes; i++) {
+      if (p.at[p.bytes + i] != kGuard) {
+        return record_failure("wrote " + std::to_string(i) + " bytes behind " + std::to_string(p.bytes) +
+                              " bytes of shared memory");
+      }
+    }
+  }
+  return true;
+}
+
+void* take_shared(const void* declaration, size_t bytes) {
+  bytes = (bytes + 15) / 16 * 16;
+  if (shared_used + bytes + kGuardBytes > kSharedBytes) {
+    fail("%zu bytes of shared memory are more than any device has", shared_used + bytes);
+  }
+  unsigned char* at = shared_memory + shared_used;
+  memset(at, 0xff, bytes);
+  memset(at + bytes, kGuard, kGuardBytes);
+  shared_used += bytes + kGuardBytes;
+  pieces.push_back({declaration, at, bytes});
+  return at;
+}
+
+bool run_block(unsigned schedule) {
+  pieces.clear();
+  shared_used = 0;
+  for (Thread& t : threads) {
+    t.state = State::kReady;
+    t.shuffles = 0;
+    prepare_stack(t);
+  }
+  if (dynamic_bytes > 0) {
+    take_shared(&dynamic_bytes, dynamic_bytes);
+  }
+  int warps = (int)(threads.size() + kWarp - 1) / kWarp;
+  std::vector<int> lanes = order(kWarp, schedule);
+  std::vector<int> warp_order = order(warps, schedule);
+  for (;;) {
+    for (int warp : warp_order) {
+      if (!run_warp(warp, lanes)) {
+        return false;
+      }
+    }
+    for (Thread& t : threads) {
+      if (!same_place(threads[0], t)) {
+        return record_failure("a divergent barrier: " + where(threads[0]) + ", " + where(t));
+      }
+    }
+    if (threads[0].state == State::kDone) {
+      return check_guards();
+    }
+  }
+}
+
+bool prepare(unsigned block) {
+  if (shared_memory == nullptr) {
+    shared_memory = static_cast<unsigned char*>(aligned_alloc(1024, kSharedBytes));
+  }
+  size_t before = threads.size();
+  for (size_t i = block; i < before; i++) {
+    munmap(static_cast<char*>(threads[i].stack) - kPage, kStackBytes + kPage);
+  }
+  threads.resize(block);
+  for (size_t i = 0; i < block; i++) {
+    Thread& t = threads[i];
+    if (i >= before) {
+      void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (memory == MAP_FAILED) {
+        threads.resize(i);
+        return false;
+      }
+      mprotect(memory, kPage, PROT_NONE);
+      t.stack = static_cast<char*>(memory) + kPage;
+    }
+    t.thread = {(unsigned)i, 0, 0};
+    t.lane = (int)i % kWarp;
+    t.warp = (int)i / kWarp;
+  }
+  exchange_slots.assign((block + kWarp - 1) / kWarp * 2 * kWarp, 0);
+  return true;
+}
+
+void stop(State state, Site site, unsigned mask) {
+  Thread& t = *static_cast<Thread*>(current);
+  t.state = state;
+  t.site = site;
+  t.mask = mask;
+  to_scheduler();
+}
+
+const Kernel* find(const char* name) {
+  for (Kernel* k = kernels; k != nullptr; k = k->next) {
+    if (strcmp(k->name, name) == 0) {
+      return k;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void add(Kernel* kernel) {
+  kernel->next = kernels;
+  kernels = kernel;
+}
+
+void block_barrier(Site site) { stop(State::kAtBlockBarrier, site, ~0u); }
+
+void warp_barrier(Site site, unsigned mask) {
+  if (mask != ~0u) {
+    fail("a shuffle of part of a warp (mask %08x)", mask);
+  }
+  stop(State::kAtWarpBarrier, site, mask);
+}
+
+uint64_t* exchange() {
+  // Two buffers: a lane can be one shuffle ahead of another, never two.
+  unsigned which = current->shuffles++ & 1;
+  return exchange_slots.data() + (current->warp * 2 + which) * kWarp;
+}
+
+void fail(const char* format, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  char prefix[96];
+  snprintf(prefix, sizeof prefix, "thread %u of block (%u, %u, %u): ", current->thread.x, block_index.x, block_index.y,
+           block_index.z);
+  record_failure(std::string(prefix) + text);
+  to_scheduler();
+  abort();  // a failed fibre is never resumed
+}
+
+void* shared(const void* declaration, size_t bytes) {
+  for (const Piece& p : pieces) {
+    if (p.declaration == declaration) {
+      return p.at;
+    }
+  }
+  return take_shared(declaration, bytes);
+}
+
+void* dynamic_shared() {
+  if (dynamic_bytes == 0) {
+    fail("dynamic shared memory was not asked for at the launch");
+  }
+  return shared_memory;
+}
+
+}  // namespace shim
+
+// ---- the C interface
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+// The kernel of that name, or null.
+EXPORT const void* assay_host_kernel(const char* name) { return shim::find(name); }
+
+// Block size that the kernel was compiled for, and its number of parameters.
+EXPORT unsigned assay_host_block(const void* kernel) { return static_cast<const shim::Kernel*>(kernel)->block; }
+
+EXPORT int assay_host_parameters(const void* kernel) { return static_cast<const shim::Kernel*>(kernel)->parameters; }
+
+// Names of all kernels, one after the other: call with index 0, 1, … until null.
+EXPORT const char* assay_host_name(int index) {
+  const shim::Kernel* k = shim::kernels;
+  for (; k != nullptr && index > 0; index--) {
+    k = k->next;
+  }
+  return k == nullptr ? nullptr : k->name;
+}
+
+// Runs a kernel to its end. Returns 0, or 1 with a text in `message`.
+EXPORT int assay_host_launch(const void* kernel, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block,
+                                 unsigned dynamic_shared_bytes, void** args, unsigned schedule, char* message,
+                                 size_t message_bytes) {
+  using namespace shim;
+  std::lock_guard<std::mutex> lock(launch_mutex);
+  running = static_cast<const Kernel*>(kernel);
+  running_args = args;
+  failed = false;
+  if (block != running->block) {
+    record_failure("launched with " + std::to_string(block) + " threads a block, compiled for " +
+                   std::to_string(running->block));
+  } else if (!prepare(block)) {
+    record_failure("no memory for the stacks");
+  } else {
+    dynamic_bytes = dynamic_shared_bytes;
+    block_size = {block, 1, 1};
+    grid_size = {grid_x, grid_y, grid_z};
+    for (unsigned z = 0; z < grid_z && !failed; z++) {
+      for (unsigned y = 0; y < grid_y && !failed; y++) {
+        for (unsigned x = 0; x < grid_x && !failed; x++) {
+          block_index = {x, y, z};
+          run_block(schedule);
+        }
+      }
+    }
+  }
+  if (failed) {
+    snprintf(message, message_bytes, "%s", error.c_str());
+  }
+  return failed ? 1 : 0;
+}

@@ -1,0 +1,199 @@
+// The CUDA that our kernels use, for an ordinary C++ compiler: with -DASSAY_HOST the same .cu sources become functions
+// of this machine. Threads of a block are fibres that run until they meet a barrier or a shuffle; see shim.cpp for
+// what is checked. It shows arithmetic, indices, barriers and, through its schedules, most races; it cannot show
+// occupancy or speed.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+struct uint2 {
+  unsigned x, y;
+};
+struct uint4 {
+  unsigned x, y, z, w;
+};
+struct float2 {
+  float x, y;
+};
+struct float4 {
+  float x, y, z, w;
+};
+struct Dim3 {
+  unsigned x, y, z;
+};
+
+namespace shim {
+
+constexpr int kWarp = 32;
+
+// What the running fibre is.
+struct Fibre {
+  Dim3 thread;
+  int lane;
+  int warp;
+  unsigned shuffles;  // how many so far: picks one of two exchange buffers
+};
+
+extern Fibre* current;
+extern Dim3 block_index, block_size, grid_size;
+
+// Where a collective stands: all threads that meet there must stand at the same one.
+struct Site {
+  const char* file;
+  int line;
+};
+
+void block_barrier(Site site);
+void warp_barrier(Site site, unsigned mask);
+uint64_t* exchange();  // 32 slots of this warp for this shuffle
+[[noreturn]] void fail(const char* format, ...);
+
+// Shared memory of the running block: one piece per declaration, filled with 0xFF, with a guard behind it.
+void* shared(const void* declaration, size_t bytes);
+void* dynamic_shared();
+
+inline void check_aligned(const void* p, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) {
+    fail("address %p is not a multiple of %zu", p, bytes);
+  }
+}
+
+template <class T>
+T shuffle(unsigned mask, T value, int from, Site site) {
+  static_assert(sizeof(T) <= 8, "a register or two");
+  uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(T));
+  uint64_t* slots = exchange();
+  slots[current->lane] = bits;
+  warp_barrier(site, mask);
+  bits = slots[from & (kWarp - 1)];
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+
+inline unsigned ballot(unsigned mask, bool predicate, Site site) {
+  uint64_t* slots = exchange();
+  slots[current->lane] = predicate;
+  warp_barrier(site, mask);
+  unsigned bits = 0;
+  for (int i = 0; i < kWarp; i++) {
+    bits |= (unsigned)slots[i] << i;
+  }
+  return bits;
+}
+
+// Kernels by name, callable with cuLaunchKernel's array of pointers to arguments.
+using Invoke = void (*)(const void* function, void** args);
+
+struct Kernel {
+  const char* name;
+  unsigned block;
+  int parameters;
+  Invoke invoke;
+  const void* function;
+  Kernel* next;
+};
+
+void add(Kernel* kernel);
+
+template <class... A, size_t... I>
+void call(void (*f)(A...), void** args, std::index_sequence<I...>) {
+  f(*static_cast<std::remove_cv_t<A>*>(args[I])...);
+}
+
+template <class... A>
+struct Registrar {
+  Kernel kernel;
+
+  Registrar(const char* name, unsigned block, void (*f)(A...))
+      : kernel{name,
+               block,
+               sizeof...(A),
+               [](const void* function, void** args) {
+                 call(reinterpret_cast<void (*)(A...)>(const_cast<void*>(function)), args,
+                      std::index_sequence_for<A...>{});
+               },
+               reinterpret_cast<const void*>(f),
+               nullptr} {
+    add(&kernel);
+  }
+};
+
+}  // namespace shim
+
+#define threadIdx (shim::current->thread)
+#define blockIdx (shim::block_index)
+#define blockDim (shim::block_size)
+#define gridDim (shim::grid_size)
+#define SHIM_SITE (shim::Site{__FILE__, __LINE__})
+
+#define __syncthreads() shim::block_barrier(SHIM_SITE)
+#define __syncwarp() shim::warp_barrier(SHIM_SITE, 0xffffffffu)
+#define __shfl_xor_sync(mask, value, lanes) shim::shuffle(mask, value, shim::current->lane ^ (lanes), SHIM_SITE)
+#define __shfl_sync(mask, value, from) shim::shuffle(mask, value, from, SHIM_SITE)
+#define __ballot_sync(mask, predicate) shim::ballot(mask, predicate, SHIM_SITE)
+#define __shfl_up_sync(mask, value, delta)                                                                  \
+  shim::shuffle(mask, value, shim::current->lane >= (int)(delta) ? shim::current->lane - (int)(delta)       \
+                                                                 : shim::current->lane,                     \
+                SHIM_SITE)
+
+template <class T>
+inline T atomicAdd(T* at, T value) {
+  T before = *at;
+  *at = before + value;
+  return before;
+}
+
+template <class T>
+inline T atomicMax(T* at, T value) {
+  T before = *at;
+  *at = before < value ? value : before;
+  return before;
+}
+
+inline float __uint_as_float(unsigned bits) {
+  float f;
+  std::memcpy(&f, &bits, 4);
+  return f;
+}
+
+inline unsigned __float_as_uint(float f) {
+  unsigned bits;
+  std::memcpy(&bits, &f, 4);
+  return bits;
+}
+
+inline int __float_as_int(float f) { return (int)__float_as_uint(f); }
+
+// Each rounds once: the host is compiled without contraction.
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fdiv_rn(float a, float b) { return a / b; }
+
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
+  uint64_t bytes = (uint64_t)b << 32 | a;
+  unsigned out = 0;
+  for (int i = 0; i < 4; i++) {
+    out |= (unsigned)(bytes >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
+  }
+  return out;
+}
+
+inline int __float2int_rn(float x) { return (int)std::nearbyint(x); }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz((unsigned)x); }
+
+template <class T>
+inline T max(T a, T b) {
+  return a < b ? b : a;
+}
+
+template <class T>
+inline T min(T a, T b) {
+  return b < a ? b : a;
+}
