@@ -12,12 +12,16 @@ final class Commands {
   /** Fresh instances: a command keeps the options of one invocation. */
   static List<Object> all() {
     return List.of(
+        new RunCommand(),
         new EstimateCommand(),
+        new BenchCommand(),
+        new CompareCommand(),
+        new ClaimsCommand(),
+        new ReportCommand(),
+        new DeviceCommand(),
         new TokensCommand(),
         new LogitsCommand(),
         new ConvertCommand(),
-        new ModelsCommand(),
-        new CompareCommand(),
-        new ClaimsCommand());
+        new ModelsCommand());
   }
 }
