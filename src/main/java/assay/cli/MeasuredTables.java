@@ -19,10 +19,12 @@ final class MeasuredTables {
 
   private final PrintWriter out;
   private final List<ResultRow> rows;
+  private final boolean several;
 
   MeasuredTables(PrintWriter out, List<ResultRow> rows) {
     this.out = out;
     this.rows = rows.stream().filter(r -> r.measured() != null).toList();
+    this.several = rows.stream().map(MeasuredTables::workload).distinct().count() > 1;
   }
 
   /** Memory, work, time, then what to know about them. */
@@ -38,10 +40,11 @@ final class MeasuredTables {
 
   /** Which row this is: the precision, and the workload where there are several. */
   private String name(ResultRow r) {
-    boolean several = rows.stream().map(ResultRow::workload).distinct().count() > 1;
-    return several
-        ? "%s b%d p%d".formatted(r.precision(), r.workload().batch(), r.workload().promptTokens())
-        : r.precision();
+    return several ? r.precision() + " " + workload(r) : r.precision();
+  }
+
+  private static String workload(ResultRow r) {
+    return "b%d p%d".formatted(r.workload().batch(), r.workload().promptTokens());
   }
 
   private void memory() {
