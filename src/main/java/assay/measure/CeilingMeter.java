@@ -124,21 +124,28 @@ public final class CeilingMeter {
         bandwidth == null ? null : bandwidth.perSecond());
   }
 
-  /** Grows the product until the next would take too long. The best run counts: it is a ceiling. */
+  /**
+   * Grows the product, looking only briefly, until the next would take too long; the last is then
+   * sampled in full. The best run counts: it is a ceiling, and a small product that runs in the
+   * caches can be the faster one.
+   */
   private Gemm largestGemm(Precision precision) {
-    Gemm best = gemm(precision, SHAPES.getFirst());
+    double brief = effort.sampleSeconds / 10;
+    Gemm best = gemm(precision, SHAPES.getFirst(), brief);
+    Shape last = best.shape;
     for (Shape next : SHAPES.subList(1, SHAPES.size())) {
       double expected = next.flops() / best.flopsPerSecond;
       if (expected > effort.gemmSeconds || !fits(precision, next)) {
         break;
       }
-      Gemm larger = gemm(precision, next);
-      // A small product that runs in the caches can be the faster one.
-      if (larger.flopsPerSecond > best.flopsPerSecond) {
-        best = larger;
-      }
+      last = next;
+      best = faster(best, gemm(precision, next, brief));
     }
-    return best;
+    return faster(best, gemm(precision, last, effort.sampleSeconds));
+  }
+
+  private static Gemm faster(Gemm a, Gemm b) {
+    return b.flopsPerSecond >= a.flopsPerSecond ? b : a;
   }
 
   private boolean fits(Precision precision, Shape s) {
@@ -146,7 +153,7 @@ public final class CeilingMeter {
     return needed < backend.memory().freeBytes() / 4;
   }
 
-  private Gemm gemm(Precision precision, Shape s) {
+  private Gemm gemm(Precision precision, Shape s, double sampleSeconds) {
     DType type = backend.activationType(precision);
     SessionShape session = sessionFor(precision, s);
     long scratch = backend.workspaceBytes(session);
@@ -161,7 +168,7 @@ public final class CeilingMeter {
       Tensor w = backend.weight(arena, precision.weightType(), s.out, s.in);
       Tensor y = arena.allocate(type, s.n, s.out);
       fill(x, w, s);
-      double seconds = best(() -> backend.matmul(x, w, y, false));
+      double seconds = best(sampleSeconds, () -> backend.matmul(x, w, y, false));
       return new Gemm(s, s.flops() / seconds);
     }
   }
@@ -204,7 +211,7 @@ public final class CeilingMeter {
   }
 
   /** Seconds of the fastest run, after warming up. */
-  private double best(Runnable operation) {
+  private double best(double sampleSeconds, Runnable operation) {
     try (Mark before = backend.newMark();
         Mark after = backend.newMark()) {
       Warmup warmup = new Warmup();
@@ -221,8 +228,8 @@ public final class CeilingMeter {
           fastest = Math.min(fastest, seconds);
         }
         double elapsed = (System.nanoTime() - start) * 1e-9;
-        boolean timeUp = elapsed > effort.sampleSeconds && warmup.runs() >= ENOUGH_RUNS;
-        if (timeUp && (warmup.steady() || elapsed > 3 * effort.sampleSeconds)) {
+        boolean timeUp = elapsed > sampleSeconds && warmup.runs() >= ENOUGH_RUNS;
+        if (timeUp && (warmup.steady() || elapsed > 3 * sampleSeconds)) {
           return fastest;
         }
       }
@@ -248,7 +255,7 @@ public final class CeilingMeter {
       Tensor memory = arena.allocate(DType.F32, rows, SWEEP_COLUMNS);
       Tensor sum = arena.allocate(DType.F32, 1, 1);
       writeOnes(memory, (first, count) -> memory.rows(first, count));
-      double seconds = best(() -> probe.readSweep(memory, sum));
+      double seconds = best(effort.sampleSeconds, () -> probe.readSweep(memory, sum));
       double expected = (double) rows * SWEEP_COLUMNS;
       double found = TensorValues.read(backend, sum)[0];
       if (!(Math.abs(found - expected) <= 0.01 * expected)) {
@@ -276,7 +283,7 @@ public final class CeilingMeter {
       Tensor y = arena.allocate(DType.F32, 1, rows);
       writeOnesAsWeight(w);
       TensorValues.write(backend, x, ones(SWEEP_COLUMNS));
-      double seconds = best(() -> backend.matmul(x, w, y, false));
+      double seconds = best(effort.sampleSeconds, () -> backend.matmul(x, w, y, false));
       return new Sweep(w.bytes(), w.bytes() / seconds, "fp32 matrix times vector");
     }
   }
