@@ -16,6 +16,7 @@ final class Commands {
         new EstimateCommand(),
         new BenchCommand(),
         new CompareCommand(),
+        new CalibrateCommand(),
         new ClaimsCommand(),
         new ReportCommand(),
         new DeviceCommand(),

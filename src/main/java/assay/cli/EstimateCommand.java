@@ -1,5 +1,7 @@
 package assay.cli;
 
+import assay.calibrate.Calibration;
+import assay.calibrate.CalibrationFile;
 import assay.estimate.Capacity;
 import assay.estimate.Constants;
 import assay.estimate.Device;
@@ -19,6 +21,7 @@ import assay.model.Precision;
 import assay.model.TensorSpec;
 import assay.model.UserError;
 import assay.model.WeightSource;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -59,6 +62,14 @@ final class EstimateCommand implements Runnable {
       description = "Weights in the types of the file (a quantised GGUF as it is).")
   private boolean storedTypes;
 
+  @Option(
+      names = "--calibration",
+      paramLabel = "FILE",
+      description = "Constants that assay calibrate fitted; without --gpu also its device.")
+  private @Nullable Path calibrationFile;
+
+  private @Nullable Calibration calibration;
+
   @Option(names = "--constants", description = "Show every constant with its source.")
   private boolean showConstants;
 
@@ -66,6 +77,7 @@ final class EstimateCommand implements Runnable {
   public void run() {
     ModelArgument argument = ModelArgument.of(model);
     ModelConfig config = argument.config();
+    calibration = calibrationFile == null ? null : CalibrationFile.read(calibrationFile);
     what.table(); // a bad file is said before anything else
     Function<TensorSpec, DType> types = storedTypes ? typesOf(argument) : null;
     try {
@@ -96,8 +108,20 @@ final class EstimateCommand implements Runnable {
 
   private EstimateResult estimate(
       ModelConfig config, Precision p, @Nullable Function<TensorSpec, DType> types) {
-    Device device = what.device(common.device, p);
-    Constants constants = Constants.defaults(device.kind());
+    Calibration k = calibration;
+    Device device = what.device(common.device, p, k == null ? null : k.device());
+    boolean foreign = k != null && !k.device().name().equals(device.name());
+    boolean otherKind = k != null && k.device().kind() != device.kind();
+    if (k != null && otherKind) {
+      throw new UserError(
+          "a calibration of a %s does not suit a %s: leave out --calibration or the other device"
+              .formatted(k.device().kind().label(), device.kind().label()));
+    }
+    if (k != null && foreign) {
+      common.err().printf("assay: ! constants of %s used for %s%n", k.name(), device.name());
+      common.err().flush();
+    }
+    Constants constants = k == null ? Constants.defaults(device.kind()) : k.onTopOfDefaults();
     InferenceRequest request = what.request(config, p, device.kind(), types);
     InferenceEstimate e = Estimator.inference(request, device, constants);
     Capacity capacity = Capacity.of(request, device, constants);
@@ -132,7 +156,7 @@ final class EstimateCommand implements Runnable {
     List<Map<String, Object>> documents = new ArrayList<>();
     for (EstimateResult r : results) {
       Map<String, Object> one = EstimateJson.of(r, argument.isRandom());
-      if (!what.namesADevice(common.device)) {
+      if (calibration == null && !what.namesADevice(common.device)) {
         one.put("cards", EstimateJson.cards(cards(config, r.inference(), types)));
       }
       documents.add(one);
@@ -158,7 +182,7 @@ final class EstimateCommand implements Runnable {
         text.constants(r.inference());
       }
     }
-    if (!what.namesADevice(common.device)) {
+    if (calibration == null && !what.namesADevice(common.device)) {
       results.forEach(r -> text.cards(cards(config, r.inference(), types)));
     }
   }

@@ -117,11 +117,17 @@ final class EstimateOptions {
     return gpu != null || peakTflops != null || deviceOption.equals("cpu");
   }
 
-  /** The device that the user means, with what was overridden. */
-  Device device(String deviceOption, Precision precision) {
+  /**
+   * The device that the user means, with what was overridden.
+   *
+   * @param calibrated that of a calibration file, taken where no card is named
+   */
+  Device device(String deviceOption, Precision precision, @Nullable Device calibrated) {
     Device d;
     if (gpu != null) {
       d = table().find(gpu);
+    } else if (calibrated != null) {
+      d = calibrated;
     } else if (deviceOption.equals("cpu")) {
       d = Device.unknown("this CPU", DeviceKind.CPU);
     } else {

@@ -8,7 +8,9 @@ import assay.cost.PhaseCost;
 import assay.model.OpKind;
 import assay.model.Precision;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,12 +18,14 @@ import org.jspecify.annotations.Nullable;
  * of the device's rate that the constants give, and a cost per launch; then a cost per pass
  * (Williams, Waterman, Patterson 2009, applied operation by operation).
  *
- * <p>A matrix product takes the better of two kernels: one for many rows, whose rate grows with
- * them, and one for few rows that streams the weights.
+ * <p>A matrix product's rate grows with its rows; one of few rows takes a kernel that streams the
+ * weights where that is the better one.
  */
 public final class Roofline {
-  private final Precision precision;
-  private final Constants constants;
+  /** Products of at most this many rows have a kernel of their own in common back ends. */
+  private static final long FEW_ROWS = 16;
+
+  private final Map<Coefficient, Double> values = new EnumMap<>(Coefficient.class);
   private final double matmulPeak;
   private final double attentionPeak;
   private final double bandwidth;
@@ -34,8 +38,9 @@ public final class Roofline {
       Rate attentionPeak,
       Rate bandwidth,
       Device.@Nullable Cache cache) {
-    this.precision = precision;
-    this.constants = constants;
+    for (Coefficient c : Coefficient.values()) {
+      values.put(c, constants.value(c, precision));
+    }
     this.matmulPeak = matmulPeak.perSecond();
     this.attentionPeak = attentionPeak.perSecond();
     this.bandwidth = bandwidth.perSecond();
@@ -100,9 +105,11 @@ public final class Roofline {
     double memory = o.bytes() / weightRate;
     double rows = o.rows();
     double rate = matmulPeak * value(MATMUL_EFFICIENCY) * rows / (rows + value(MATMUL_HALF_ROWS));
-    double many = o.flops() / rate;
-    double few = o.flops() / (matmulPeak * value(MATVEC_EFFICIENCY));
-    return new OpTime(o, Math.min(many, few), memory, launches);
+    double compute = o.flops() / rate;
+    if (o.rows() <= FEW_ROWS) {
+      compute = Math.min(compute, o.flops() / (matmulPeak * value(MATVEC_EFFICIENCY)));
+    }
+    return new OpTime(o, compute, memory, launches);
   }
 
   private OpTime attention(OpCost o, double rate, double launches) {
@@ -117,6 +124,6 @@ public final class Roofline {
   }
 
   private double value(Coefficient c) {
-    return constants.value(c, precision);
+    return values.getOrDefault(c, Double.NaN);
   }
 }

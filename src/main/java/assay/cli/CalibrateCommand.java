@@ -1,0 +1,116 @@
+package assay.cli;
+
+import assay.calibrate.Calibration;
+import assay.calibrate.CalibrationFile;
+import assay.calibrate.Calibrator;
+import assay.estimate.Constant;
+import assay.results.ResultJson;
+import assay.results.ResultsReader;
+import assay.units.Bytes;
+import assay.units.Quantity;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code assay calibrate}: the estimator's constants from measured results. */
+@Command(
+    name = "calibrate",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Fits the estimator's constants to measured results of one device and writes a calibration"
+          + " file.",
+      "Errors are those on shapes that were left out of the fit."
+    },
+    footer = {
+      "",
+      "Example:",
+      "  assay calibrate assay-results/* --out calibration.json",
+      "  assay estimate tiny --calibration calibration.json"
+    })
+final class CalibrateCommand implements Runnable {
+  @Mixin private CommonOptions common;
+
+  @Parameters(
+      paramLabel = "RESULTS",
+      arity = "1..*",
+      description = "Files results.jsonl, or folders that hold one.")
+  private List<Path> results = new ArrayList<>();
+
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      defaultValue = "assay-calibration.json",
+      description = "Where to write it. Default: assay-calibration.json.")
+  private Path out = Path.of("assay-calibration.json");
+
+  @Option(
+      names = "--holdout",
+      paramLabel = "MODELS",
+      split = ",",
+      description = "Judge on these models and do not fit them. Default: leave out each in turn.")
+  private List<String> holdout = new ArrayList<>();
+
+  @Override
+  public void run() {
+    ResultsReader.Contents contents = ResultsReader.read(results);
+    contents.problems().forEach(p -> common.err().println("assay: " + p));
+    common.err().flush();
+    Calibration c = Calibrator.calibrate(contents.rows(), new LinkedHashSet<>(holdout));
+    CalibrationFile.write(c, out);
+    if (common.json) {
+      common
+          .out()
+          .println(
+              ResultJson.mapper()
+                  .writerWithDefaultPrettyPrinter()
+                  .writeValueAsString(CalibrationFile.stored(c)));
+    } else {
+      print(common.out(), c);
+    }
+    common.out().flush();
+  }
+
+  private void print(PrintWriter to, Calibration c) {
+    to.printf("%s, host %s, rows %s%n%n", c.name(), c.host(), c.points());
+    TextTable constants = new TextTable(1, "constant", "value", "95 % interval", "was", "unit");
+    for (Constant k : c.constants()) {
+      Constant.Interval i = k.interval();
+      constants.add(
+          k.key(),
+          Quantity.digits(k.value()),
+          i == null ? "" : Quantity.digits(i.low()) + " to " + Quantity.digits(i.high()),
+          Quantity.digits(c.replaced().getOrDefault(k.key(), Double.NaN)),
+          k.coefficient().unit());
+    }
+    constants.print(to, "");
+    if (!c.open().isEmpty()) {
+      to.println("\nNot determined by these rows, defaults kept: " + String.join(", ", c.open()));
+    }
+    to.println("\nMean absolute error on shapes that were not fitted");
+    TextTable errors = new TextTable(2, "precision", "phase", "shapes", "rows", "before", "after");
+    for (Calibration.HeldOut e : c.errors()) {
+      errors.add(
+          e.precision(),
+          e.component(),
+          String.valueOf(e.shapes()),
+          String.valueOf(e.rows()),
+          percent(e.before()),
+          e.after() == null ? "one shape only" : percent(e.after()));
+    }
+    errors.print(to, "  ");
+    c.memoryErrors().forEach((k, v) -> to.printf("Largest error of %s: %s%n", k, Bytes.format(v)));
+    c.notes().forEach(n -> to.println("! " + n));
+    to.println("Written to " + out);
+  }
+
+  private static String percent(double share) {
+    return String.format(Locale.ROOT, "%.1f %%", share * 100);
+  }
+}
