@@ -1,5 +1,6 @@
 package assay.cli;
 
+import assay.checkpoint.BuiltinModel;
 import assay.checkpoint.GgufFile;
 import assay.checkpoint.GgufModel;
 import assay.checkpoint.HuggingFaceConfig;
@@ -69,6 +70,9 @@ final class ModelArgument {
       throw new UserError(
           text
               + ": expected a folder, a .gguf file or a config.json (for safetensors: its folder)");
+    }
+    if (text.equals(BuiltinModel.NAME)) {
+      return new ModelArgument(text, Kind.GGUF, BuiltinModel.file());
     }
     if (Presets.byName().containsKey(text)) {
       return new ModelArgument(text, Kind.PRESET, null);

@@ -1,5 +1,6 @@
 package assay.tokenizer;
 
+import assay.checkpoint.GgufMetadata;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -70,6 +71,29 @@ public final class BpeVocabulary {
     return Arrays.stream(merges)
         .map(m -> ByteLevel.encode(tokens.get(m[0])) + " " + ByteLevel.encode(tokens.get(m[1])))
         .toList();
+  }
+
+  /**
+   * Adds the vocabulary to the metadata of a GGUF file.
+   *
+   * @param end the special token that ends a text
+   */
+  public void addTo(GgufMetadata metadata, String end) {
+    String prefix = "tokenizer.ggml.";
+    int[] types = new int[size()];
+    for (int id = 0; id < types.length; id++) {
+      types[id] = (isSpecial(id) ? TokenType.CONTROL : TokenType.NORMAL).code();
+    }
+    metadata.string(prefix + "model", "gpt2").string(prefix + "pre", PRE);
+    metadata.strings(prefix + "tokens", utf8(texts())).ints(prefix + "token_type", types);
+    metadata.strings(prefix + "merges", utf8(merges()));
+    metadata.uint32(prefix + "bos_token_id", special(end));
+    metadata.uint32(prefix + "eos_token_id", special(end));
+    metadata.flag(prefix + "add_bos_token", false).flag(prefix + "add_eos_token", false);
+  }
+
+  private static byte[][] utf8(List<String> strings) {
+    return strings.stream().map(s -> s.getBytes(StandardCharsets.UTF_8)).toArray(byte[][]::new);
   }
 
   /** The ids of a text without special tokens. */

@@ -44,7 +44,8 @@ class LedgerTest {
 
   @Test
   void activationsAreTheSumOfTheirTerms() {
-    long residuals = 4 * n * config.hiddenSize() * (config.nLayers() + 1L);
+    long head = 4 * n * (config.vocabSize() + config.hiddenSize() + 1L);
+    long residuals = 4 * n * config.hiddenSize() * (config.nLayers() + 1L) + head;
     for (AttentionPath attention : AttentionPath.values()) {
       TrainingOptions o = TrainingOptions.of(BATCH, TOKENS).with(attention);
       assertEquals(
