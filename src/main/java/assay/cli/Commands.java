@@ -22,6 +22,7 @@ final class Commands {
         new DeviceCommand(),
         new TokensCommand(),
         new LogitsCommand(),
+        new GenerateCommand(),
         new TrainCommand(),
         new ConvertCommand(),
         new ModelsCommand());

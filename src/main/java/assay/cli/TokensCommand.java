@@ -158,7 +158,7 @@ final class TokensCommand implements Runnable {
     }
   }
 
-  private static byte[] read(String file) {
+  static byte[] read(String file) {
     try {
       return file.equals("-") ? System.in.readAllBytes() : Files.readAllBytes(Path.of(file));
     } catch (NoSuchFileException e) {

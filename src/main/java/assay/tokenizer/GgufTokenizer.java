@@ -141,6 +141,11 @@ public final class GgufTokenizer implements Tokenizer {
   }
 
   @Override
+  public boolean has(int id) {
+    return id >= 0 && id < vocabulary.size();
+  }
+
+  @Override
   public int[] encode(byte[] text, boolean addSpecial, boolean parseSpecial) {
     IntList out = new IntList();
     if (addSpecial && addBegin && begin.isPresent()) {
@@ -166,7 +171,7 @@ public final class GgufTokenizer implements Tokenizer {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     boolean first = true;
     for (int id : ids) {
-      if (id < 0 || id >= vocabulary.size()) {
+      if (!has(id)) {
         throw new assay.model.UserError(
             "token id %d: the vocabulary has the ids 0 to %d".formatted(id, vocabulary.size() - 1));
       }

@@ -82,6 +82,11 @@ final class JsonTokenizer implements Tokenizer {
   }
 
   @Override
+  public boolean has(int id) {
+    return files.has(id);
+  }
+
+  @Override
   public int[] encode(byte[] text, boolean addSpecial, boolean parseSpecial) {
     String string = new String(text, StandardCharsets.UTF_8);
     try {
@@ -96,7 +101,7 @@ final class JsonTokenizer implements Tokenizer {
   @Override
   public byte[] decode(int[] ids, boolean withSpecial) {
     for (int id : ids) {
-      if (!files.has(id)) {
+      if (!has(id)) {
         throw new UserError(
             "token id %d: the vocabulary's ids end at %d".formatted(id, files.largestId()));
       }

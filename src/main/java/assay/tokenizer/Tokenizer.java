@@ -15,6 +15,9 @@ public interface Tokenizer extends AutoCloseable {
   /** Its entries by kind; the model's embedding may have more rows (claim M5). */
   VocabularyCount vocabulary();
 
+  /** Whether the vocabulary has an entry of that id. */
+  boolean has(int id);
+
   /**
    * The ids of a text. Invalid UTF-8 does not throw.
    *
