@@ -100,7 +100,7 @@ final class DecodeAttention {
       long values = job.rows(kernels, job.vCache, sequence, kvHead, from, count, converted);
       for (int h = 0; h < heads; h++) {
         long out = job.result(sequence, token, firstHead + h);
-        RowOps.weightedSum(scores + 4L * BLOCK * h, count, values, 4L * d, d, true, out);
+        RowOps.addWeighted(scores + 4L * BLOCK * h, count, values, 4L * d, d, out);
       }
     }
     for (int h = 0; h < heads; h++) {

@@ -238,11 +238,9 @@ final class Matmul {
     int step = kernels.blockColumns(type);
     for (int k = 0, block = 0; k < columns && first < ready; k += step, block++) {
       int count = Math.min(step, columns - k);
-      for (int p = first; p < ready; p += 2) {
-        long from = weight + p * panelBytes() + ROWS * type.rowBytes(k);
-        int pair = Math.min(2, ready - p);
-        tile(pair, from, block, count, out + 64L * p, outRowBytes, accumulate || k > 0, worker);
-      }
+      long from = weight + first * panelBytes() + ROWS * type.rowBytes(k);
+      boolean add = accumulate || k > 0;
+      tile(ready - first, from, block, count, out + 64L * first, outRowBytes, add, worker);
     }
     for (int p = ready; p < last; p++) {
       for (int k = 0, block = 0; k < columns; k += step, block++) {

@@ -38,7 +38,7 @@ final class OnlineSoftmax {
     } else if (before != Float.NEGATIVE_INFINITY) {
       float factor = (float) Math.exp((double) before - max);
       sum += factor * getFloat(state + 4);
-      RowOps.scale(sums, factor, width);
+      RowOps.scale(sums, factor, width, sums);
     }
     setFloat(state, max);
     setFloat(state + 4, sum);
@@ -47,6 +47,6 @@ final class OnlineSoftmax {
   /** out = sums / sum of weights; zeros where nothing was seen. */
   static void finish(long state, long sums, int width, long out) {
     float sum = getFloat(state + 4);
-    RowOps.scaled(sums, sum == 0 ? 0 : 1 / sum, width, out);
+    RowOps.scale(sums, sum == 0 ? 0 : 1 / sum, width, out);
   }
 }

@@ -168,26 +168,29 @@ final class PrefillAttention {
       long k = kPanels + 4L * d * (slot - base);
       long v = vPanels + 64L * (slot - base);
       long rows = job.rows(kernels, job.kCache, sequence, kvHead, slot, count, converted);
-      for (int j = 0; j < PANEL; j++) {
+      if (count < PANEL) {
+        RawMemory.clear(k, 64L * d);
+      }
+      for (int j = 0; j < count; j++) {
         for (int c = 0; c < d; c++) {
-          RawMemory.setFloat(
-              k + 64L * c + 4L * j, j < count ? RawMemory.getFloat(rows + 4L * (j * d + c)) : 0);
+          RawMemory.setFloat(k + 64L * c + 4L * j, RawMemory.getFloat(rows + 4L * (j * d + c)));
         }
       }
       rows = job.rows(kernels, job.vCache, sequence, kvHead, slot, count, converted);
-      for (int j = 0; j < PANEL; j++) {
-        for (int c = 0; c < padded(d); c++) {
-          boolean there = j < count && c < d;
-          RawMemory.setFloat(
-              v + (c / PANEL) * vPanelBytes + 64L * j + 4L * (c % PANEL),
-              there ? RawMemory.getFloat(rows + 4L * (j * d + c)) : 0);
+      for (int c = 0; c < d; c += PANEL, v += vPanelBytes) {
+        int width = Math.min(PANEL, d - c);
+        if (count < PANEL || width < PANEL) {
+          RawMemory.clear(v, 64L * PANEL);
+        }
+        for (int j = 0; j < count; j++) {
+          RawMemory.copy(rows + 4L * (j * d + c), v + 64L * j, 4L * width);
         }
       }
     }
 
     private void tile(int head, int token, int rows) {
       for (int i = 0; i < rows; i++) {
-        RowOps.scaled(
+        RowOps.scale(
             job.query(sequence, token + i, head), job.spec.scale(), d, queries + i * rowBytes);
         OnlineSoftmax.start(states + (long) i * OnlineSoftmax.BYTES);
       }
@@ -210,38 +213,33 @@ final class PrefillAttention {
     }
 
     private void keyBlock(int head, int token, int rows, int from, int count) {
-      int panels = Math.ceilDiv(count, PANEL);
-      for (int p = 0; p < panels; p += 2) {
-        kernels.multiply(
-            DType.F32,
-            rows,
-            Math.min(2, panels - p),
-            kPanels + 4L * d * (from - base + p * PANEL),
-            64L * d,
-            queries,
-            scores + 64L * p,
-            rowBytes,
-            d,
-            false,
-            worker);
-      }
+      kernels.multiply(
+          DType.F32,
+          rows,
+          Math.ceilDiv(count, PANEL),
+          kPanels + 4L * d * (from - base),
+          64L * d,
+          queries,
+          scores,
+          rowBytes,
+          d,
+          false,
+          worker);
       for (int i = 0; i < rows; i++) {
         weights(head, token + i, i, from, count);
       }
-      for (int p = 0; p < padded(d) / PANEL; p += 2) {
-        kernels.multiply(
-            DType.F32,
-            rows,
-            Math.min(2, padded(d) / PANEL - p),
-            vPanels + p * vPanelBytes + 64L * (from - base),
-            vPanelBytes,
-            scores,
-            sums + 64L * p,
-            4L * padded(d),
-            count,
-            true,
-            worker);
-      }
+      kernels.multiply(
+          DType.F32,
+          rows,
+          padded(d) / PANEL,
+          vPanels + 64L * (from - base),
+          vPanelBytes,
+          scores,
+          sums,
+          4L * padded(d),
+          count,
+          true,
+          worker);
     }
 
     /** Turns one row of scores into weights; zero outside of what the query sees. */

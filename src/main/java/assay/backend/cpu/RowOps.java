@@ -1,6 +1,7 @@
 package assay.backend.cpu;
 
 import static assay.backend.cpu.kernel.RawMemory.ALL;
+import static assay.backend.cpu.kernel.RawMemory.getFloat;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import assay.backend.cpu.kernel.VectorMath;
@@ -12,11 +13,13 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Operations on single rows of fp32 at absolute addresses, in the Vector API. Sums are fp32, one
- * per lane and more.
+ * per lane and more. Each has a loop over whole vectors and, apart, masked code for the rest: a
+ * condition inside the loop costs more than the arithmetic.
  */
 final class RowOps {
   private static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
   private static final int L = F.length();
+  private static final long BYTES = 4L * L;
 
   private RowOps() {}
 
@@ -25,74 +28,102 @@ final class RowOps {
     return F.vectorBitSize();
   }
 
-  /** {@code count − i} elements at most, zeros behind them. */
-  private static FloatVector load(long address, int i, int count) {
-    long at = address + 4L * i;
-    return i + L <= count
-        ? FloatVector.fromMemorySegment(F, ALL, at, LITTLE_ENDIAN)
-        : FloatVector.fromMemorySegment(F, ALL, at, LITTLE_ENDIAN, F.indexInRange(i, count));
+  private static FloatVector load(long address) {
+    return FloatVector.fromMemorySegment(F, ALL, address, LITTLE_ENDIAN);
   }
 
-  private static void store(FloatVector v, long address, int i, int count) {
-    long at = address + 4L * i;
-    if (i + L <= count) {
-      v.intoMemorySegment(ALL, at, LITTLE_ENDIAN);
-    } else {
-      v.intoMemorySegment(ALL, at, LITTLE_ENDIAN, F.indexInRange(i, count));
-    }
+  private static FloatVector load(long address, VectorMask<Float> mask) {
+    return FloatVector.fromMemorySegment(F, ALL, address, LITTLE_ENDIAN, mask);
+  }
+
+  private static void store(FloatVector v, long address) {
+    v.intoMemorySegment(ALL, address, LITTLE_ENDIAN);
+  }
+
+  private static void store(FloatVector v, long address, VectorMask<Float> mask) {
+    v.intoMemorySegment(ALL, address, LITTLE_ENDIAN, mask);
+  }
+
+  /** Whole vectors in {@code count} elements, in bytes. */
+  private static long whole(int count) {
+    return 4L * F.loopBound(count);
+  }
+
+  /** The lanes that remain after {@link #whole}. */
+  private static VectorMask<Float> rest(int count) {
+    return F.indexInRange(F.loopBound(count), count);
   }
 
   /** x += delta. */
   static void add(long x, long delta, int count) {
-    for (int i = 0; i < count; i += L) {
-      store(load(x, i, count).add(load(delta, i, count)), x, i, count);
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      store(load(x + i).add(load(delta + i)), x + i);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      store(load(x + end, m).add(load(delta + end, m)), x + end, m);
     }
   }
 
   /** out = x · gain / √(mean x² + eps); out may be x. */
   static void rmsNorm(long x, long gain, float eps, int count, long out) {
-    float scale = (float) (1 / Math.sqrt((double) squares(x, 0, count) / count + eps));
-    for (int i = 0; i < count; i += L) {
-      store(load(x, i, count).mul(scale).mul(load(gain, i, count)), out, i, count);
+    scaleByGain(x, 0, inverseDeviation(x, 0, eps, count), gain, count, out);
+  }
+
+  /** out = (x − mean) · gain / √(variance + eps); out may be x. */
+  static void layerNorm(long x, long gain, float eps, int count, long out) {
+    float mean = sum(x, count) / count;
+    scaleByGain(x, mean, inverseDeviation(x, mean, eps, count), gain, count, out);
+  }
+
+  private static void scaleByGain(long x, float mean, float scale, long gain, int count, long out) {
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      store(load(x + i).sub(mean).mul(scale).mul(load(gain + i)), out + i);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      FloatVector v = load(x + end, m).sub(mean).mul(scale).mul(load(gain + end, m));
+      store(v, out + end, m);
     }
   }
 
-  /** out = (x − mean) · gain / √(variance + eps) + bias; out may be x. */
-  static void layerNorm(long x, long gain, float eps, int count, long out) {
-    float mean = sum(x, count) / count;
-    float scale = (float) (1 / Math.sqrt((double) squares(x, mean, count) / count + eps));
-    for (int i = 0; i < count; i += L) {
-      store(load(x, i, count).sub(mean).mul(scale).mul(load(gain, i, count)), out, i, count);
+  /** 1/√(Σ (x − mean)²/count + eps). */
+  private static float inverseDeviation(long x, float mean, float eps, int count) {
+    FloatVector s0 = FloatVector.zero(F);
+    FloatVector s1 = s0;
+    long end = whole(count);
+    long i = 0;
+    for (; i + 2 * BYTES <= end; i += 2 * BYTES) {
+      FloatVector a = load(x + i).sub(mean);
+      FloatVector b = load(x + i + BYTES).sub(mean);
+      s0 = a.fma(a, s0);
+      s1 = b.fma(b, s1);
     }
+    for (; i < end; i += BYTES) {
+      FloatVector a = load(x + i).sub(mean);
+      s0 = a.fma(a, s0);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      FloatVector a = FloatVector.zero(F).blend(load(x + end, m).sub(mean), m);
+      s1 = a.fma(a, s1);
+    }
+    double squares = s0.add(s1).reduceLanes(VectorOperators.ADD);
+    return (float) (1 / Math.sqrt(squares / count + eps));
   }
 
   private static float sum(long x, int count) {
     FloatVector s = FloatVector.zero(F);
-    for (int i = 0; i < count; i += L) {
-      s = s.add(load(x, i, count));
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      s = s.add(load(x + i));
+    }
+    if (end < 4L * count) {
+      s = s.add(load(x + end, rest(count)));
     }
     return s.reduceLanes(VectorOperators.ADD);
-  }
-
-  /** Σ (x − mean)². */
-  private static float squares(long x, float mean, int count) {
-    FloatVector s0 = FloatVector.zero(F);
-    FloatVector s1 = s0;
-    int i = 0;
-    for (; i + 2 * L <= count; i += 2 * L) {
-      FloatVector a = load(x, i, count).sub(mean);
-      FloatVector b = load(x, i + L, count).sub(mean);
-      s0 = a.fma(a, s0);
-      s1 = b.fma(b, s1);
-    }
-    for (; i < count; i += L) {
-      FloatVector a = load(x, i, count).sub(mean);
-      if (i + L > count) {
-        a = a.blend(0, F.indexInRange(i, count).not());
-      }
-      s0 = a.fma(a, s0);
-    }
-    return s0.add(s1).reduceLanes(VectorOperators.ADD);
   }
 
   /**
@@ -100,136 +131,170 @@ final class RowOps {
    * {@code table}.
    */
   static void rope(long x, int half, long table) {
-    for (int i = 0; i < half; i += L) {
-      FloatVector a = load(x, i, half);
-      FloatVector b = load(x + 4L * half, i, half);
-      FloatVector cos = load(table, i, half);
-      FloatVector sin = load(table + 4L * half, i, half);
-      store(a.mul(cos).sub(b.mul(sin)), x, i, half);
-      store(b.mul(cos).add(a.mul(sin)), x + 4L * half, i, half);
+    long high = 4L * half;
+    long end = whole(half);
+    for (long i = 0; i < end; i += BYTES) {
+      FloatVector a = load(x + i);
+      FloatVector b = load(x + high + i);
+      FloatVector cos = load(table + i);
+      FloatVector sin = load(table + high + i);
+      store(a.mul(cos).sub(b.mul(sin)), x + i);
+      store(b.mul(cos).add(a.mul(sin)), x + high + i);
+    }
+    if (end < high) {
+      VectorMask<Float> m = rest(half);
+      FloatVector a = load(x + end, m);
+      FloatVector b = load(x + high + end, m);
+      FloatVector cos = load(table + end, m);
+      FloatVector sin = load(table + high + end, m);
+      store(a.mul(cos).sub(b.mul(sin)), x + end, m);
+      store(b.mul(cos).add(a.mul(sin)), x + high + end, m);
     }
   }
 
-  /** out = act(x) or, gated, act(x) ⊙ gate; {@code up} is 0 where not gated. */
+  /** out = act(x), times up where that is not 0. */
   static void activate(Activation activation, long x, long up, int count, long out) {
-    switch (activation) {
-      case SILU -> silu(x, up, count, out);
-      case GELU_TANH -> geluTanh(x, up, count, out);
-      default -> other(activation, x, up, count, out);
+    if (activation == Activation.SILU && up != 0) {
+      gatedSilu(x, up, count, out);
+      return;
+    }
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      FloatVector y = apply(activation, load(x + i));
+      store(up == 0 ? y : y.mul(load(up + i)), out + i);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      FloatVector y = apply(activation, load(x + end, m));
+      store(up == 0 ? y : y.mul(load(up + end, m)), out + end, m);
     }
   }
 
-  private static void put(FloatVector v, long up, int i, int count, long out) {
-    store(up == 0 ? v : v.mul(load(up, i, count)), out, i, count);
-  }
-
-  private static void silu(long x, long up, int count, long out) {
-    for (int i = 0; i < count; i += L) {
-      FloatVector v = load(x, i, count);
-      put(v.div(VectorMath.exp(v.neg()).add(1)), up, i, count, out);
+  private static void gatedSilu(long x, long up, int count, long out) {
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      store(silu(load(x + i)).mul(load(up + i)), out + i);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      store(silu(load(x + end, m)).mul(load(up + end, m)), out + end, m);
     }
   }
 
-  private static void geluTanh(long x, long up, int count, long out) {
-    float c = (float) Math.sqrt(2 / Math.PI);
-    for (int i = 0; i < count; i += L) {
-      FloatVector v = load(x, i, count);
-      FloatVector u = v.mul(v).mul(v).mul(0.044715f).add(v).mul(c);
-      put(v.mul(0.5f).mul(VectorMath.tanh(u).add(1)), up, i, count, out);
-    }
+  private static FloatVector silu(FloatVector x) {
+    return x.div(VectorMath.exp(x.neg()).add(1));
   }
 
-  private static void other(Activation activation, long x, long up, int count, long out) {
-    for (int i = 0; i < count; i += L) {
-      FloatVector v = load(x, i, count);
-      FloatVector y =
-          switch (activation) {
-            case SILU, GELU_TANH -> throw new IllegalStateException("has its own loop");
-            case GELU_ERF -> {
-              FloatVector erf = VectorMath.erf(v.mul((float) Math.sqrt(0.5)));
-              yield v.mul(0.5f).mul(erf.add(1));
-            }
-            case RELU -> v.max(0);
-            case SIGMOID -> VectorMath.sigmoid(v);
-            case TANH -> VectorMath.tanh(v);
-            case HARDSWISH -> v.mul(v.add(3).max(0).min(6)).div(6);
-          };
-      put(y, up, i, count, out);
-    }
+  private static FloatVector apply(Activation activation, FloatVector x) {
+    return switch (activation) {
+      case SILU -> silu(x);
+      case GELU_TANH -> {
+        FloatVector u = x.mul(x).mul(x).mul(0.044715f).add(x).mul((float) Math.sqrt(2 / Math.PI));
+        yield x.mul(0.5f).mul(VectorMath.tanh(u).add(1));
+      }
+      case GELU_ERF -> {
+        FloatVector erf = VectorMath.erf(x.mul((float) Math.sqrt(0.5)));
+        yield x.mul(0.5f).mul(erf.add(1));
+      }
+      case RELU -> x.max(0);
+      case SIGMOID -> VectorMath.sigmoid(x);
+      case TANH -> VectorMath.tanh(x);
+      case HARDSWISH -> x.mul(x.add(3).max(0).min(6)).div(6);
+    };
   }
 
   /** The largest element; NaN if there is one. */
   static float max(long x, int count) {
-    FloatVector m = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
-    int i = 0;
-    for (; i + L <= count; i += L) {
-      m = m.max(load(x, i, count));
+    FloatVector m0 = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+    FloatVector m1 = m0;
+    long end = whole(count);
+    long i = 0;
+    for (; i + 2 * BYTES <= end; i += 2 * BYTES) {
+      m0 = m0.max(load(x + i));
+      m1 = m1.max(load(x + i + BYTES));
     }
-    float max = m.reduceLanes(VectorOperators.MAX);
-    for (; i < count; i++) {
-      max = Math.max(max, assay.backend.cpu.kernel.RawMemory.getFloat(x + 4L * i));
+    for (; i < end; i += BYTES) {
+      m0 = m0.max(load(x + i));
+    }
+    float max = m0.max(m1).reduceLanes(VectorOperators.MAX);
+    for (; i < 4L * count; i += 4) {
+      max = Math.max(max, getFloat(x + i));
     }
     return max;
   }
 
-  /** x = e^(x − max) and their sum; elements of −∞ become 0. */
+  /** x = e^(x − max); returns their sum. */
   static float expMinus(long x, float max, int count) {
     FloatVector s = FloatVector.zero(F);
-    for (int i = 0; i < count; i += L) {
-      // Masked always: what a branch chooses between would be made on the heap.
-      VectorMask<Float> m = F.indexInRange(i, count);
-      long at = x + 4L * i;
-      FloatVector e =
-          VectorMath.exp(FloatVector.fromMemorySegment(F, ALL, at, LITTLE_ENDIAN, m).sub(max));
-      e.intoMemorySegment(ALL, at, LITTLE_ENDIAN, m);
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      FloatVector e = VectorMath.exp(load(x + i).sub(max));
+      store(e, x + i);
+      s = s.add(e);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      FloatVector e = VectorMath.exp(load(x + end, m).sub(max));
+      store(e, x + end, m);
       s = s.add(e, m);
     }
     return s.reduceLanes(VectorOperators.ADD);
   }
 
-  /** x *= factor. */
-  static void scale(long x, float factor, int count) {
-    for (int i = 0; i < count; i += L) {
-      store(load(x, i, count).mul(factor), x, i, count);
+  /** out = x · factor; out may be x. */
+  static void scale(long x, float factor, int count, long out) {
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      store(load(x + i).mul(factor), out + i);
     }
-  }
-
-  /** out = x · factor. */
-  static void scaled(long x, float factor, int count, long out) {
-    for (int i = 0; i < count; i += L) {
-      store(load(x, i, count).mul(factor), out, i, count);
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      store(load(x + end, m).mul(factor), out + end, m);
     }
   }
 
   /** Σ a · b. */
   static float dot(long a, long b, int count) {
     FloatVector s = FloatVector.zero(F);
-    for (int i = 0; i < count; i += L) {
-      s = load(a, i, count).fma(load(b, i, count), s);
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      s = load(a + i).fma(load(b + i), s);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      s = load(a + end, m).fma(load(b + end, m), s);
     }
     return s.reduceLanes(VectorOperators.ADD);
   }
 
-  /** out (+)= Σ_j weights[j] · rows[j], rows {@code rowBytes} apart. */
-  static void weightedSum(
-      long weights, int rows, long matrix, long rowBytes, int count, boolean add, long out) {
-    for (int i = 0; i < count; i += L) {
-      FloatVector s0 = add ? load(out, i, count) : FloatVector.zero(F);
+  /** out += Σ_j weights[j] · rows[j], rows {@code rowBytes} apart. */
+  static void addWeighted(long weights, int rows, long matrix, long rowBytes, int count, long out) {
+    long end = whole(count);
+    for (long i = 0; i < end; i += BYTES) {
+      FloatVector s0 = load(out + i);
       FloatVector s1 = FloatVector.zero(F);
       int j = 0;
       for (; j + 2 <= rows; j += 2) {
-        long at = matrix + j * rowBytes;
-        s0 = load(at, i, count).fma(weight(weights, j), s0);
-        s1 = load(at + rowBytes, i, count).fma(weight(weights, j + 1), s1);
+        long at = matrix + i + j * rowBytes;
+        s0 = load(at).fma(weight(weights, j), s0);
+        s1 = load(at + rowBytes).fma(weight(weights, j + 1), s1);
       }
       if (j < rows) {
-        s0 = load(matrix + j * rowBytes, i, count).fma(weight(weights, j), s0);
+        s0 = load(matrix + i + j * rowBytes).fma(weight(weights, j), s0);
       }
-      store(s0.add(s1), out, i, count);
+      store(s0.add(s1), out + i);
+    }
+    if (end < 4L * count) {
+      VectorMask<Float> m = rest(count);
+      FloatVector s = load(out + end, m);
+      for (int j = 0; j < rows; j++) {
+        s = load(matrix + end + j * rowBytes, m).fma(weight(weights, j), s);
+      }
+      store(s, out + end, m);
     }
   }
 
   private static FloatVector weight(long weights, int j) {
-    return FloatVector.broadcast(F, assay.backend.cpu.kernel.RawMemory.getFloat(weights + 4L * j));
+    return FloatVector.broadcast(F, getFloat(weights + 4L * j));
   }
 }

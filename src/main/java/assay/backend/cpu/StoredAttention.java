@@ -134,7 +134,7 @@ final class StoredAttention {
         return;
       }
       float sum = RowOps.expMinus(row, max, keys);
-      RowOps.scale(row, 1 / sum, keys);
+      RowOps.scale(row, 1 / sum, keys, row);
     }
   }
 
@@ -152,7 +152,7 @@ final class StoredAttention {
       for (int from = 0; from < job.keys(); from += BLOCK) {
         int count = Math.min(BLOCK, job.keys() - from);
         long values = job.rows(kernels, job.vCache, sequence, kvHead, from, count, memory);
-        RowOps.weightedSum(row + 4L * from, count, values, 4L * d, d, true, out);
+        RowOps.addWeighted(row + 4L * from, count, values, 4L * d, d, out);
       }
     }
   }

@@ -206,14 +206,6 @@ final class Assembler {
     emit(0xC3);
   }
 
-  /** Prefetch into all cache levels. */
-  void prefetch(Mem m) {
-    rex(0, Math.max(m.index, 0), m.base);
-    emit(0x0F);
-    emit(0x18);
-    modRm(1, m, 1);
-  }
-
   void vzeroupper() {
     emit(0xC5);
     emit(0xF8);

@@ -1,12 +1,9 @@
 package assay.backend.cpu.kernel;
 
-import static assay.backend.cpu.kernel.Assembler.R10;
-import static assay.backend.cpu.kernel.Assembler.R11;
 import static assay.backend.cpu.kernel.Assembler.R8;
 import static assay.backend.cpu.kernel.Assembler.RAX;
 import static assay.backend.cpu.kernel.Assembler.RDI;
 import static assay.backend.cpu.kernel.Assembler.RSI;
-import static assay.backend.cpu.kernel.Assembler.RSP;
 
 import assay.backend.cpu.kernel.Assembler.Label;
 import assay.backend.cpu.kernel.Assembler.Mem;
@@ -72,12 +69,8 @@ final class BlockTileCode {
       a.movImm(RAX, 0x0f0f0f0f);
       a.v(Op.VPBROADCASTD_GPR, LOW_NIBBLES, RAX);
     }
-    a.load(R10, Mem.at(RSP, 8));
-    a.mov(R11, RSI);
-    Label nextPanel = new Label();
+    FloatTileCode.Panels loop = new FloatTileCode.Panels(a, 1);
     Label nextBlock = new Label();
-    a.bind(nextPanel);
-    a.mov(RSI, R11);
     for (int m = 0; m < rows; m++) {
       a.v(Op.VPXORD, m, m, m);
     }
@@ -89,10 +82,7 @@ final class BlockTileCode {
     a.subImm(RAX, 1);
     a.jnz(nextBlock);
     FloatTileCode.Store.emit(a, rows, 1);
-    a.subImm(R10, 1);
-    a.jnz(nextPanel);
-    a.vzeroupper();
-    a.ret();
+    loop.next();
   }
 
   private void block() {

@@ -5,6 +5,7 @@ import static assay.backend.cpu.kernel.Assembler.R11;
 import static assay.backend.cpu.kernel.Assembler.R8;
 import static assay.backend.cpu.kernel.Assembler.R9;
 import static assay.backend.cpu.kernel.Assembler.RAX;
+import static assay.backend.cpu.kernel.Assembler.RBX;
 import static assay.backend.cpu.kernel.Assembler.RCX;
 import static assay.backend.cpu.kernel.Assembler.RDI;
 import static assay.backend.cpu.kernel.Assembler.RDX;
@@ -23,9 +24,9 @@ import assay.model.DType;
  * row, rows·panels FMAs.
  *
  * <p>Arguments: rdi w, rsi x, rdx C, rcx bytes between rows of C, r8 number of k, r9 bytes from
- * panel to panel; on the stack: how many panels to do one after the other (more than 1 only if the
- * code's tile has one panel, whose k are then all of the matrix's), and whether C is added to. Rows
- * of x lie a constant distance apart, baked into the code, so that one register addresses them all.
+ * panel to panel; on the stack: how many groups of {@code panels} panels to do one after the other,
+ * and whether C is added to. Rows of x lie a constant distance apart, baked into the code, so that
+ * one register addresses them all.
  *
  * <p>Traffic: a tile of 12 × 32 loads 14 vectors for 24 FMAs; the loads hide behind them. Rejected:
  * the broadcast as the FMA's own memory operand with two panels (it loads each x twice).
@@ -93,11 +94,7 @@ final class FloatTileCode {
       a.movImm(RAX, 0xffff0000);
       a.v(Op.VPBROADCASTD_GPR, HIGH_HALVES, RAX);
     }
-    a.load(R10, Mem.at(RSP, 8));
-    a.mov(R11, RSI);
-    Label nextPanel = new Label();
-    a.bind(nextPanel);
-    a.mov(RSI, R11);
+    Panels loop = new Panels(a, panels);
     for (int i = 0; i < sets * rows * panels; i++) {
       a.v(Op.VPXORD, i, i, i);
     }
@@ -108,10 +105,7 @@ final class FloatTileCode {
       }
     }
     Store.emit(a, rows, panels);
-    a.subImm(R10, 1);
-    a.jnz(nextPanel);
-    a.vzeroupper();
-    a.ret();
+    loop.next();
   }
 
   /** On entry and exit rdi and rsi point at what comes next; rax counts k. */
@@ -203,6 +197,36 @@ final class FloatTileCode {
     a.bind(even);
   }
 
+  /** The loop over groups of panels that all tile codes share. */
+  static final class Panels {
+    private final Assembler a;
+    private final int panels;
+    private final Label start = new Label();
+
+    /** Begins it: rdi and rsi point at a group's weights and at x. */
+    Panels(Assembler a, int panels) {
+      this.a = a;
+      this.panels = panels;
+      a.push(RBX);
+      a.load(R10, Mem.at(RSP, 16));
+      a.mov(R11, RSI);
+      a.mov(RBX, RDI);
+      a.bind(start);
+      a.mov(RDI, RBX);
+      a.mov(RSI, R11);
+    }
+
+    /** Ends it, and the code. */
+    void next() {
+      a.lea(RBX, new Mem(RBX, R9, panels, 0));
+      a.subImm(R10, 1);
+      a.jnz(start);
+      a.pop(RBX);
+      a.vzeroupper();
+      a.ret();
+    }
+  }
+
   /**
    * The end that all tile codes share: sums 0 … rows·panels − 1 go to C at rdx, rows rcx apart,
    * added to it where the second stack argument says so.
@@ -212,7 +236,7 @@ final class FloatTileCode {
 
     static void emit(Assembler a, int rows, int panels) {
       Label store = new Label();
-      a.load(RAX, Mem.at(RSP, 16));
+      a.load(RAX, Mem.at(RSP, 24));
       a.test(RAX, RAX);
       a.mov(RAX, RDX);
       a.jz(store);

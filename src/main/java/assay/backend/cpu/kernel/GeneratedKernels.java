@@ -166,22 +166,24 @@ public final class GeneratedKernels implements Kernels {
       boolean accumulate,
       int worker) {
     Tiles t = tiles(type);
-    int together = Math.min(panels, t.panels);
-    for (int p = 0; p < panels; p += together) {
-      int n = Math.ceilDiv(rows, TILE_ROWS);
-      for (int i = 0; i < n; i++) {
-        int first = (int) ((long) rows * i / n);
-        int count = (int) ((long) rows * (i + 1) / n) - first;
-        call(
-            t.code(count, together),
-            w + p * panelBytes,
-            x + first * (long) t.rowBytes,
-            out + 64L * p + first * outRowBytes,
-            outRowBytes,
-            steps(type, columns),
-            panelBytes,
-            1,
-            accumulate ? 1 : 0);
+    int n = Math.ceilDiv(rows, TILE_ROWS);
+    int groups = panels / t.panels;
+    int inGroups = groups * t.panels;
+    long steps = steps(type, columns);
+    long add = accumulate ? 1 : 0;
+    for (int i = 0; i < n; i++) {
+      int first = (int) ((long) rows * i / n);
+      int count = (int) ((long) rows * (i + 1) / n) - first;
+      long xs = x + first * (long) t.rowBytes;
+      long to = out + first * outRowBytes;
+      if (groups > 0) {
+        MemorySegment code = t.code(count, t.panels);
+        call(code, w, xs, to, outRowBytes, steps, panelBytes, groups, add);
+      }
+      if (inGroups < panels) {
+        MemorySegment code = t.code(count, 1);
+        long rest = w + inGroups * panelBytes;
+        call(code, rest, xs, to + 64L * inGroups, outRowBytes, steps, panelBytes, 1, add);
       }
     }
   }
@@ -189,7 +191,9 @@ public final class GeneratedKernels implements Kernels {
   @Override
   public void multiplyVector(
       DType type, int panels, long w, long x, long out, int columns, boolean accumulate) {
-    call(tiles(type).code(1, 1), w, x, out, 0, steps(type, columns), 0, panels, accumulate ? 1 : 0);
+    long panelBytes = PanelLayout.ROWS * type.rowBytes(columns);
+    long add = accumulate ? 1 : 0;
+    call(tiles(type).code(1, 1), w, x, out, 0, steps(type, columns), panelBytes, panels, add);
   }
 
   @Override

@@ -45,7 +45,7 @@ public interface Kernels extends AutoCloseable {
    * out[m][16p + lane] (+)= Σ_k x[m][k] · w[p][k][lane] for some columns k.
    *
    * @param rows rows m of x, at most {@link #MAX_ROWS}
-   * @param panels 1 or 2
+   * @param panels how many panels
    * @param w these columns of the first panel
    * @param panelBytes from a panel to the next
    * @param x packed rows
