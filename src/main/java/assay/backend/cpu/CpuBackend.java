@@ -14,6 +14,7 @@ import assay.backend.cpu.kernel.Kernels;
 import assay.backend.cpu.kernel.PanelLayout;
 import assay.backend.cpu.kernel.RawMemory;
 import assay.backend.cpu.kernel.VectorKernels;
+import assay.backend.cpu.kernel.VectorRowKernels;
 import assay.model.Activation;
 import assay.model.DType;
 import assay.model.NormKind;
@@ -47,7 +48,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   private final DecodeAttention decode;
   private final PrefillAttention prefill;
   private final StoredAttention stored;
-  private final CpuSampler sampler = new CpuSampler();
+  private final CpuSampler sampler;
   private final ReadSweep sweep;
 
   /** An empty view of the arena that holds the scratch memory: tells whether it still exists. */
@@ -67,11 +68,11 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   public CpuBackend(int threads, Kernels kernels) {
     this.kernels = kernels;
     workers = new Workers(threads);
-    norm = new RowTasks.Norm(workers);
-    headNorm = new RowTasks.HeadNorm(workers);
-    add = new RowTasks.Add(workers);
-    rope = new RowTasks.Rope(workers);
-    activate = new RowTasks.Activate(workers);
+    norm = new RowTasks.Norm(kernels.rows(), workers);
+    headNorm = new RowTasks.HeadNorm(kernels.rows(), workers);
+    add = new RowTasks.Add(kernels.rows(), workers);
+    rope = new RowTasks.Rope(kernels.rows(), workers);
+    activate = new RowTasks.Activate(kernels.rows(), workers);
     storeKv = new RowTasks.StoreKv(kernels, workers);
     embed = new RowTasks.Embed(workers);
     transfer = new RowTasks.Transfer(workers);
@@ -79,6 +80,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     decode = new DecodeAttention(kernels, workers, attention);
     prefill = new PrefillAttention(kernels, workers, attention);
     stored = new StoredAttention(kernels, workers, attention);
+    sampler = new CpuSampler(kernels.rows());
     sweep = new ReadSweep(workers);
   }
 
@@ -94,7 +96,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("threads", Integer.toString(workers.count()));
     facts.put("kernels", kernels.describe());
-    facts.put("vector_bits", Integer.toString(RowOps.vectorBits()));
+    facts.put("vector_bits", Integer.toString(VectorRowKernels.vectorBits()));
     return new BackendInfo("cpu", CpuName.read(), "CpuBackend", facts);
   }
 
@@ -355,7 +357,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   @Override
   public String sweepKind() {
     return "sum of fp32 by %d threads, vectors of %d bits"
-        .formatted(workers.count(), RowOps.vectorBits());
+        .formatted(workers.count(), VectorRowKernels.vectorBits());
   }
 
   @Override

@@ -3,6 +3,7 @@ package assay.backend.cpu;
 import static assay.backend.cpu.kernel.RawMemory.getFloat;
 
 import assay.backend.SamplingSpec;
+import assay.backend.cpu.kernel.RowKernels;
 
 /**
  * Chooses tokens (claim I5). Candidates come off a heap in falling order, the smaller id first
@@ -13,11 +14,16 @@ final class CpuSampler {
   /** e^−745 is the smallest fp64: what lies further below the maximum weighs nothing. */
   private static final double NEGLIGIBLE = -745;
 
+  private final RowKernels rows;
   private long logits;
   private int[] heap = new int[0];
   private double[] cumulative = new double[0];
   private int[] order = new int[0];
   private int size;
+
+  CpuSampler(RowKernels rows) {
+    this.rows = rows;
+  }
 
   /** Room for this vocabulary, so that choosing allocates nothing. */
   void reserve(int vocabulary) {
@@ -48,7 +54,7 @@ final class CpuSampler {
 
   /** The smallest id of the largest logits; a NaN counts as the largest. */
   private int largest(int vocabulary) {
-    float max = RowOps.max(logits, vocabulary);
+    float max = rows.max(logits, vocabulary);
     int id = 0;
     if (Float.isNaN(max)) {
       while (!Float.isNaN(getFloat(logits + 4L * id))) {

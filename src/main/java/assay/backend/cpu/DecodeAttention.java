@@ -87,10 +87,13 @@ final class DecodeAttention {
       for (int h = 0; h < heads; h++) {
         int head = firstHead + h;
         long s = scores + 4L * BLOCK * h;
-        scores(job.query(sequence, token, head), keys, count, d, s);
+        kernels
+            .rows()
+            .scores(job.query(sequence, token, head), keys, count, d, job.spec.scale(), s);
         job.addBias(s, token, head, from, from + count);
         job.hide(s, token, from, from + count);
         OnlineSoftmax.add(
+            kernels.rows(),
             states + (long) h * OnlineSoftmax.BYTES,
             s,
             count,
@@ -100,18 +103,12 @@ final class DecodeAttention {
       long values = job.rows(kernels, job.vCache, sequence, kvHead, from, count, converted);
       for (int h = 0; h < heads; h++) {
         long out = job.result(sequence, token, firstHead + h);
-        RowOps.addWeighted(scores + 4L * BLOCK * h, count, values, 4L * d, d, out);
+        kernels.rows().addWeighted(scores + 4L * BLOCK * h, values, count, d, out);
       }
     }
     for (int h = 0; h < heads; h++) {
       long out = job.result(sequence, token, firstHead + h);
-      OnlineSoftmax.finish(states + (long) h * OnlineSoftmax.BYTES, out, d, out);
-    }
-  }
-
-  private void scores(long query, long keys, int count, int d, long to) {
-    for (int j = 0; j < count; j++) {
-      RawMemory.setFloat(to + 4L * j, job.spec.scale() * RowOps.dot(query, keys + 4L * j * d, d));
+      OnlineSoftmax.finish(kernels.rows(), states + (long) h * OnlineSoftmax.BYTES, out, d, out);
     }
   }
 }

@@ -190,8 +190,10 @@ final class PrefillAttention {
 
     private void tile(int head, int token, int rows) {
       for (int i = 0; i < rows; i++) {
-        RowOps.scale(
-            job.query(sequence, token + i, head), job.spec.scale(), d, queries + i * rowBytes);
+        kernels
+            .rows()
+            .scale(
+                job.query(sequence, token + i, head), job.spec.scale(), d, queries + i * rowBytes);
         OnlineSoftmax.start(states + (long) i * OnlineSoftmax.BYTES);
       }
       RawMemory.clear(sums, 4L * rows * padded(d));
@@ -205,6 +207,7 @@ final class PrefillAttention {
       }
       for (int i = 0; i < rows; i++) {
         OnlineSoftmax.finish(
+            kernels.rows(),
             states + (long) i * OnlineSoftmax.BYTES,
             sums + 4L * i * padded(d),
             d,
@@ -254,6 +257,7 @@ final class PrefillAttention {
         job.addBias(visible, token, head, a, z);
         job.hide(visible, token, a, z);
         OnlineSoftmax.add(
+            kernels.rows(),
             states + (long) row * OnlineSoftmax.BYTES,
             visible,
             z - a,

@@ -5,6 +5,7 @@ import assay.backend.StepState;
 import assay.backend.cpu.kernel.Kernels;
 import assay.backend.cpu.kernel.PanelLayout;
 import assay.backend.cpu.kernel.RawMemory;
+import assay.backend.cpu.kernel.RowKernels;
 import assay.model.Activation;
 import assay.model.BlockFormat;
 import assay.model.DType;
@@ -22,6 +23,7 @@ final class RowTasks {
 
   /** x += delta if there is one, then out = norm of x. */
   static final class Norm extends RowTask {
+    private final RowKernels kernels;
     private NormKind kind = NormKind.RMS;
     private long delta;
     private long deltaRowBytes;
@@ -34,8 +36,9 @@ final class RowTasks {
     private float eps;
     private int width;
 
-    Norm(Workers workers) {
+    Norm(RowKernels kernels, Workers workers) {
       super(workers);
+      this.kernels = kernels;
     }
 
     void run(
@@ -65,21 +68,18 @@ final class RowTasks {
       long from = x + r * xRowBytes;
       long to = out + r * outRowBytes;
       if (delta != 0) {
-        RowOps.add(from, delta + r * deltaRowBytes, width);
+        kernels.add(from, delta + r * deltaRowBytes, width);
       }
-      if (kind == NormKind.RMS) {
-        RowOps.rmsNorm(from, gain, eps, width, to);
-      } else {
-        RowOps.layerNorm(from, gain, eps, width, to);
-      }
+      kernels.norm(kind, from, gain, eps, width, to);
       if (bias != 0) {
-        RowOps.add(to, bias, width);
+        kernels.add(to, bias, width);
       }
     }
   }
 
   /** RMS norm of each head, in place. */
   static final class HeadNorm extends RowTask {
+    private final RowKernels kernels;
     private long x;
     private long xRowBytes;
     private long gain;
@@ -87,8 +87,9 @@ final class RowTasks {
     private int width;
     private int headDim;
 
-    HeadNorm(Workers workers) {
+    HeadNorm(RowKernels kernels, Workers workers) {
       super(workers);
+      this.kernels = kernels;
     }
 
     void run(Tensor x, Tensor gain, float eps) {
@@ -105,21 +106,23 @@ final class RowTasks {
     void row(int r, int worker) {
       for (int i = 0; i < width; i += headDim) {
         long head = x + r * xRowBytes + 4L * i;
-        RowOps.rmsNorm(head, gain, eps, headDim, head);
+        kernels.norm(NormKind.RMS, head, gain, eps, headDim, head);
       }
     }
   }
 
   /** x += delta; one row of delta for all where its rows are 0 bytes apart. */
   static final class Add extends RowTask {
+    private final RowKernels kernels;
     private long x;
     private long xRowBytes;
     private long delta;
     private long deltaRowBytes;
     private int width;
 
-    Add(Workers workers) {
+    Add(RowKernels kernels, Workers workers) {
       super(workers);
+      this.kernels = kernels;
     }
 
     void run(Tensor x, Tensor delta, long deltaRowBytes) {
@@ -133,12 +136,13 @@ final class RowTasks {
 
     @Override
     void row(int r, int worker) {
-      RowOps.add(x + r * xRowBytes, delta + r * deltaRowBytes, width);
+      kernels.add(x + r * xRowBytes, delta + r * deltaRowBytes, width);
     }
   }
 
   /** Rotary embedding, in place. */
   static final class Rope extends RowTask {
+    private final RowKernels kernels;
     private long x;
     private long xRowBytes;
     private long table;
@@ -147,8 +151,9 @@ final class RowTasks {
     private int headDim;
     private @Nullable StepState state;
 
-    Rope(Workers workers) {
+    Rope(RowKernels kernels, Workers workers) {
       super(workers);
+      this.kernels = kernels;
     }
 
     void run(Tensor x, int headDim, Tensor table, StepState state) {
@@ -167,15 +172,14 @@ final class RowTasks {
     void row(int r, int worker) {
       if (state != null) {
         long angles = table + Addresses.position(state, r, rows()) * tableRowBytes;
-        for (int i = 0; i < width; i += headDim) {
-          RowOps.rope(x + r * xRowBytes + 4L * i, headDim / 2, angles);
-        }
+        kernels.rope(x + r * xRowBytes, width / headDim, headDim, angles);
       }
     }
   }
 
   /** The MLP's activation. */
   static final class Activate extends RowTask {
+    private final RowKernels kernels;
     private Activation activation = Activation.SILU;
     private boolean gated;
     private long x;
@@ -184,8 +188,9 @@ final class RowTasks {
     private long outRowBytes;
     private int width;
 
-    Activate(Workers workers) {
+    Activate(RowKernels kernels, Workers workers) {
       super(workers);
+      this.kernels = kernels;
     }
 
     void run(Activation activation, boolean gated, Tensor x, Tensor out) {
@@ -203,7 +208,7 @@ final class RowTasks {
     void row(int r, int worker) {
       long from = x + r * xRowBytes;
       long up = gated ? from + 4L * width : 0;
-      RowOps.activate(activation, from, up, width, out + r * outRowBytes);
+      kernels.activate(activation, from, up, width, out + r * outRowBytes);
     }
   }
 

@@ -93,10 +93,7 @@ final class StoredAttention {
       for (int from = 0; from < job.keys(); from += BLOCK) {
         int count = Math.min(BLOCK, job.keys() - from);
         long keys = job.rows(kernels, job.kCache, sequence, kvHead, from, count, memory);
-        for (int j = 0; j < count; j++) {
-          float s = job.spec.scale() * RowOps.dot(query, keys + 4L * j * d, d);
-          RawMemory.setFloat(row + 4L * (from + j), s);
-        }
+        kernels.rows().scores(query, keys, count, d, job.spec.scale(), row + 4L * from);
       }
       job.addBias(row, token, head, 0, job.keys());
     }
@@ -128,13 +125,13 @@ final class StoredAttention {
     @Override
     void one(long row, int sequence, int token, int head, long memory) {
       int keys = job.keys();
-      float max = RowOps.max(row, keys);
+      float max = kernels.rows().max(row, keys);
       if (max == Float.NEGATIVE_INFINITY) {
         RawMemory.clear(row, 4L * keys);
         return;
       }
-      float sum = RowOps.expMinus(row, max, keys);
-      RowOps.scale(row, 1 / sum, keys, row);
+      float sum = kernels.rows().expMinus(row, max, keys);
+      kernels.rows().scale(row, 1 / sum, keys, row);
     }
   }
 
@@ -152,7 +149,7 @@ final class StoredAttention {
       for (int from = 0; from < job.keys(); from += BLOCK) {
         int count = Math.min(BLOCK, job.keys() - from);
         long values = job.rows(kernels, job.vCache, sequence, kvHead, from, count, memory);
-        RowOps.addWeighted(row + 4L * from, count, values, 4L * d, d, out);
+        kernels.rows().addWeighted(row + 4L * from, values, count, d, out);
       }
     }
   }

@@ -73,7 +73,16 @@ final class Assembler {
     VCVTPH2PS(2, 1, 0, 0x13, 32),
     VCVTPS2PH_STORE(3, 1, 0, 0x1D, 32),
     VPMOVZXWD(2, 1, 0, 0x33, 32),
-    VPMOVSDB_STORE(2, 2, 0, 0x21, 16);
+    VPMOVSDB_STORE(2, 2, 0, 0x21, 16),
+    VSUBPS(1, 0, 0, 0x5C, 64),
+    VMINPS(1, 0, 0, 0x5D, 64),
+    VMAXPS(1, 0, 0, 0x5F, 64),
+    VSQRTPS(1, 0, 0, 0x51, 64),
+    VCMPPS(1, 0, 0, 0xC2, 64),
+    VFMADD213PS(2, 1, 0, 0xA8, 64),
+    VFNMADD231PS(2, 1, 0, 0xBC, 64),
+    VRNDSCALEPS(3, 1, 0, 0x08, 64),
+    VSCALEFPS(2, 1, 0, 0x2C, 64);
 
     final int map;
     final int prefix;
@@ -278,6 +287,53 @@ final class Assembler {
 
   // ---- vectors, 512 bit ----
 
+  private int mask;
+  private boolean zeroing;
+
+  /**
+   * The next vector instruction writes only the lanes that k{@code k} has; the others become zero
+   * or stay as they are.
+   */
+  Assembler masked(int k, boolean zeroing) {
+    this.mask = k;
+    this.zeroing = zeroing;
+    return this;
+  }
+
+  /** k{@code dst} = k{@code a} | k{@code b}. */
+  void kor(int dst, int a, int b) {
+    maskOp(0x45, dst, a, b);
+  }
+
+  /** k{@code dst} = 0. */
+  void kclear(int dst) {
+    maskOp(0x47, dst, dst, dst);
+  }
+
+  private void maskOp(int opcode, int dst, int a, int b) {
+    emit(0xC5);
+    emit(0x84 | (~a & 15) << 3);
+    emit(opcode);
+    emit(0xC0 | dst << 3 | b);
+  }
+
+  /** A general register below r8 = k{@code k}. */
+  void kmovFrom(int dst, int k) {
+    emit(0xC5);
+    emit(0xF8);
+    emit(0x93);
+    emit(0xC0 | dst << 3 | k);
+  }
+
+  /** k = the low 16 bits of a general register. */
+  void kmov(int k, int src) {
+    emit(0xC4);
+    emit(0xE1 ^ (src >> 3 & 1) << 5);
+    emit(0x78);
+    emit(0x92);
+    emit(0xC0 | k << 3 | (src & 7));
+  }
+
   /** op dst, a, b on registers. */
   void v(Op op, int dst, int a, int b) {
     evex(op, dst, a, b >> 3 & 1, b >> 4 & 1, false);
@@ -317,6 +373,24 @@ final class Assembler {
     emit(immediate);
   }
 
+  /** The same 32 bits in all lanes; uses eax. */
+  void constant(int dst, int bits) {
+    movImm(RAX, bits);
+    v(Op.VPBROADCASTD_GPR, dst, RAX);
+  }
+
+  /** Combines all 16 lanes with an associative operation; every lane gets the result. */
+  void acrossLanes(Op op, int register, int scratch) {
+    v(Op.VSHUFI32X4, scratch, register, register, 0b01_00_11_10);
+    v(op, register, register, scratch);
+    v(Op.VSHUFI32X4, scratch, register, register, 0b10_11_00_01);
+    v(op, register, register, scratch);
+    v(Op.VPSHUFD, scratch, 0, register, 0b01_00_11_10);
+    v(op, register, register, scratch);
+    v(Op.VPSHUFD, scratch, 0, register, 0b10_11_00_01);
+    v(op, register, register, scratch);
+  }
+
   /** dst = src << bits in each 32-bit lane. */
   void shiftLeft(int dst, int src, int bits) {
     shift(dst, src, bits, 6);
@@ -343,7 +417,9 @@ final class Assembler {
     emit(0x62);
     emit((~reg >> 3 & 1) << 7 | (~x & 1) << 6 | (~b & 1) << 5 | (~reg >> 4 & 1) << 4 | map);
     emit(w << 7 | (~vvvv & 15) << 3 | 1 << 2 | pp);
-    emit(2 << 5 | (broadcast ? 1 << 4 : 0) | (~vvvv >> 4 & 1) << 3);
+    emit((zeroing ? 1 << 7 : 0) | 2 << 5 | (broadcast ? 1 << 4 : 0) | (~vvvv >> 4 & 1) << 3 | mask);
+    mask = 0;
+    zeroing = false;
   }
 
   /** ModRM, SIB and displacement; {@code unit} is what a one-byte displacement counts in. */

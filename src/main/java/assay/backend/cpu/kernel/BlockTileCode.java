@@ -66,8 +66,7 @@ final class BlockTileCode {
 
   private void emit() {
     if (nibbles) {
-      a.movImm(RAX, 0x0f0f0f0f);
-      a.v(Op.VPBROADCASTD_GPR, LOW_NIBBLES, RAX);
+      a.constant(LOW_NIBBLES, 0x0f0f0f0f);
     }
     FloatTileCode.Panels loop = new FloatTileCode.Panels(a, 1);
     Label nextBlock = new Label();

@@ -1,6 +1,5 @@
 package assay.backend.cpu.kernel;
 
-import static assay.backend.cpu.kernel.Assembler.RAX;
 import static assay.backend.cpu.kernel.Assembler.RCX;
 import static assay.backend.cpu.kernel.Assembler.RDI;
 import static assay.backend.cpu.kernel.Assembler.RDX;
@@ -67,10 +66,10 @@ final class ConvertCode {
    */
   static byte[] quantize() {
     Assembler a = new Assembler();
-    constant(a, ABSOLUTE, 0x7fffffff);
-    constant(a, TINY, Float.floatToRawIntBits(1e-30f));
-    constant(a, BY_127, Float.floatToRawIntBits(1 / 127f));
-    constant(a, C127, Float.floatToRawIntBits(127f));
+    a.constant(ABSOLUTE, 0x7fffffff);
+    a.constant(TINY, Float.floatToRawIntBits(1e-30f));
+    a.constant(BY_127, Float.floatToRawIntBits(1 / 127f));
+    a.constant(C127, Float.floatToRawIntBits(127f));
     a.v(Op.VPBROADCASTD_GPR, ZERO_POINT, RCX);
     Label loop = new Label();
     a.bind(loop);
@@ -79,7 +78,7 @@ final class ConvertCode {
     a.v(Op.VPANDD, MAX, X0, ABSOLUTE);
     a.v(Op.VPANDD, T, X1, ABSOLUTE);
     a.v(Op.VPMAXSD, MAX, MAX, T);
-    acrossLanes(a, Op.VPMAXSD, MAX);
+    a.acrossLanes(Op.VPMAXSD, MAX, T);
     a.v(Op.VPMAXSD, MAX, MAX, TINY);
     a.v(Op.VMULPS, T, MAX, BY_127);
     a.v(Op.VMOVSS_STORE, T, Mem.at(RSI, BLOCK));
@@ -90,29 +89,10 @@ final class ConvertCode {
       a.v(Op.VPMOVSDB_STORE, x, Mem.at(RSI, 16 * x));
     }
     a.v(Op.VPADDD, MAX, X0, X1);
-    acrossLanes(a, Op.VPADDD, MAX);
+    a.acrossLanes(Op.VPADDD, MAX, T);
     a.v(Op.VPMULLD, MAX, MAX, ZERO_POINT);
     a.v(Op.VMOVSS_STORE, MAX, Mem.at(RSI, BLOCK + 4));
     advance(a, BLOCK * Float.BYTES, BlockTileCode.X_BLOCK_BYTES, loop);
     return a.bytes();
-  }
-
-  private static void constant(Assembler a, int register, int bits) {
-    a.movImm(RAX, bits);
-    a.v(Op.VPBROADCASTD_GPR, register, RAX);
-  }
-
-  /**
-   * Combines all 16 lanes of a register with an associative operation; every lane gets the result.
-   */
-  private static void acrossLanes(Assembler a, Op op, int register) {
-    a.v(Op.VSHUFI32X4, T, register, register, 0b01_00_11_10);
-    a.v(op, register, register, T);
-    a.v(Op.VSHUFI32X4, T, register, register, 0b10_11_00_01);
-    a.v(op, register, register, T);
-    a.v(Op.VPSHUFD, T, 0, register, 0b01_00_11_10);
-    a.v(op, register, register, T);
-    a.v(Op.VPSHUFD, T, 0, register, 0b10_11_00_01);
-    a.v(op, register, register, T);
   }
 }

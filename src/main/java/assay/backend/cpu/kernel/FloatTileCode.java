@@ -91,8 +91,7 @@ final class FloatTileCode {
 
   private void emit() {
     if (type == DType.BF16) {
-      a.movImm(RAX, 0xffff0000);
-      a.v(Op.VPBROADCASTD_GPR, HIGH_HALVES, RAX);
+      a.constant(HIGH_HALVES, 0xffff0000);
     }
     Panels loop = new Panels(a, panels);
     for (int i = 0; i < sets * rows * panels; i++) {

@@ -58,6 +58,7 @@ public final class GeneratedKernels implements Kernels {
 
   private final ExecutableMemory memory = new ExecutableMemory();
   private final Map<DType, Tiles> tiles = new EnumMap<>(DType.class);
+  private final RowKernels rows;
   private final MemorySegment halfToFloat;
   private final MemorySegment floatToHalf;
   private final MemorySegment quantize;
@@ -66,6 +67,7 @@ public final class GeneratedKernels implements Kernels {
     for (DType type : List.of(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0)) {
       tiles.put(type, new Tiles(type));
     }
+    rows = new GeneratedRowKernels(memory);
     halfToFloat = memory.install(ConvertCode.halfToFloat());
     floatToHalf = memory.install(ConvertCode.floatToHalf());
     quantize = memory.install(ConvertCode.quantize());
@@ -194,6 +196,11 @@ public final class GeneratedKernels implements Kernels {
     long panelBytes = PanelLayout.ROWS * type.rowBytes(columns);
     long add = accumulate ? 1 : 0;
     call(tiles(type).code(1, 1), w, x, out, 0, steps(type, columns), panelBytes, panels, add);
+  }
+
+  @Override
+  public RowKernels rows() {
+    return rows;
   }
 
   @Override

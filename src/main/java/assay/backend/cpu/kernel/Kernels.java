@@ -73,6 +73,9 @@ public interface Kernels extends AutoCloseable {
   void multiplyVector(
       DType type, int panels, long w, long x, long out, int columns, boolean accumulate);
 
+  /** Operations on single rows. */
+  RowKernels rows();
+
   /** {@code count} fp16 to fp32. */
   void halfToFloat(long from, long to, int count);
 

@@ -35,19 +35,23 @@ final class PanelDecoder {
   /** out[lane …] (+)= Σ_k x[k] · w[k][lane …]. */
   static void dot(
       DType type, long panel, int lane, long x, int columns, long out, boolean accumulate) {
-    FloatVector sum =
-        switch (type) {
-          case F32 -> dotF32(panel + 4L * lane, x, columns);
-          case F16 -> dotF16(panel + 2L * lane, x, columns);
-          case BF16 -> dotBf16(panel, lane, x, columns);
-          case Q8_0 -> dotQ8(panel, lane, x, columns);
-          case Q4_0 -> dotQ4(panel, lane, x, columns);
-          default -> throw new IllegalArgumentException("no panels of " + type);
-        };
-    if (accumulate) {
-      sum = sum.add(FloatVector.fromMemorySegment(F, ALL, out, LITTLE_ENDIAN));
+    switch (type) {
+      case F32 -> dotF32(panel + 4L * lane, x, columns, out, accumulate);
+      case F16 -> dotF16(panel + 2L * lane, x, columns, out, accumulate);
+      case BF16 -> dotBf16(panel, lane, x, columns, out, accumulate);
+      case Q8_0 -> dotQ8(panel, lane, x, columns, out, accumulate);
+      case Q4_0 -> dotQ4(panel, lane, x, columns, out, accumulate);
+      default -> throw new IllegalArgumentException("no panels of " + type);
     }
-    sum.intoMemorySegment(ALL, out, LITTLE_ENDIAN);
+  }
+
+  /** Each way stores: a vector that depended on the branch would be made on the heap. */
+  static void finish(FloatVector sum, long out, boolean accumulate) {
+    if (accumulate) {
+      put(sum.add(floats(out)), out);
+    } else {
+      put(sum, out);
+    }
   }
 
   /** Decodes {@code columns} columns of a full panel to fp32 [column][16] at {@code target}. */
@@ -111,7 +115,7 @@ final class PanelDecoder {
     }
   }
 
-  private static FloatVector dotF32(long w, long x, int columns) {
+  private static void dotF32(long w, long x, int columns, long out, boolean accumulate) {
     FloatVector s0 = FloatVector.zero(F);
     FloatVector s1 = s0;
     FloatVector s2 = s0;
@@ -128,10 +132,10 @@ final class PanelDecoder {
     for (; k < columns; k++) {
       s0 = floats(w + 64L * k).fma(broadcast(x + 4L * k), s0);
     }
-    return s0.add(s1).add(s2.add(s3));
+    finish(s0.add(s1).add(s2.add(s3)), out, accumulate);
   }
 
-  private static FloatVector dotF16(long w, long x, int columns) {
+  private static void dotF16(long w, long x, int columns, long out, boolean accumulate) {
     FloatVector s0 = FloatVector.zero(F);
     FloatVector s1 = s0;
     int k = 0;
@@ -139,13 +143,14 @@ final class PanelDecoder {
       s0 = half(w + 32L * k).fma(broadcast(x + 4L * k), s0);
       s1 = half(w + 32L * k + 32).fma(broadcast(x + 4L * k + 4), s1);
     }
-    if (k < columns) {
+    for (; k < columns; k++) {
       s0 = half(w + 32L * k).fma(broadcast(x + 4L * k), s0);
     }
-    return s0.add(s1);
+    finish(s0.add(s1), out, accumulate);
   }
 
-  private static FloatVector dotBf16(long panel, int lane, long x, int columns) {
+  private static void dotBf16(
+      long panel, int lane, long x, int columns, long out, boolean accumulate) {
     long w = panel + 4L * lane;
     FloatVector s0 = FloatVector.zero(F);
     FloatVector s1 = s0;
@@ -166,62 +171,65 @@ final class PanelDecoder {
       s0 = low(a).fma(broadcast(x + 4L * k), s0);
       s1 = high(a).fma(broadcast(x + 4L * k + 4), s1);
     }
-    if (k < columns) {
+    for (; k < columns; k++) {
       s2 = lastBf16(panel + 32L * k + 2L * lane).fma(broadcast(x + 4L * k), s2);
     }
-    return s0.add(s1).add(s2.add(s3));
+    finish(s0.add(s1).add(s2.add(s3)), out, accumulate);
   }
 
-  private static FloatVector dotQ8(long panel, int lane, long x, int columns) {
+  private static void dotQ8(
+      long panel, int lane, long x, int columns, long out, boolean accumulate) {
     FloatVector sum = FloatVector.zero(F);
     for (int k = 0; k < columns; k += 32) {
       long at = panel + 16L * DType.Q8_0.blockBytes() * (k >> 5);
-      sum = half(at + 2L * lane).fma(blockQ8(at + 32 + 4L * lane, x, k, columns), sum);
+      long quants = at + 32 + 4L * lane;
+      FloatVector s0 = FloatVector.zero(F);
+      FloatVector s1 = s0;
+      // The padding of the last block is zeros, but x ends with its columns.
+      int groups = Math.min(8, (columns - k) >> 2);
+      for (int g = 0; g < groups; g++) {
+        IntVector q = ints(quants + 64L * g).lanewise(VectorOperators.XOR, SIGNED_BYTES);
+        long y = x + 4L * (k + 4 * g);
+        s0 = signed(q, 24, 24).fma(broadcast(y), s0);
+        s1 = signed(q, 16, 24).fma(broadcast(y + 4), s1);
+        s0 = signed(q, 8, 24).fma(broadcast(y + 8), s0);
+        s1 = signed(q, 0, 24).fma(broadcast(y + 12), s1);
+      }
+      for (int j = k + 4 * groups; j < Math.min(columns, k + 32); j++) {
+        IntVector q = ints(quants + 64L * groups).lanewise(VectorOperators.XOR, SIGNED_BYTES);
+        s0 = signed(q, 24 - 8 * (j & 3), 24).fma(broadcast(x + 4L * j), s0);
+      }
+      sum = half(at + 2L * lane).fma(s0.add(s1), sum);
     }
-    return sum;
+    finish(sum, out, accumulate);
   }
 
-  private static FloatVector blockQ8(long quants, long x, int first, int columns) {
-    FloatVector s0 = FloatVector.zero(F);
-    FloatVector s1 = s0;
-    // The padding of the last block is zeros, but x ends with its columns.
-    int groups = (Math.min(32, columns - first) + 3) >> 2;
-    for (int g = 0; g < groups; g++) {
-      IntVector q = ints(quants + 64L * g).lanewise(VectorOperators.XOR, SIGNED_BYTES);
-      int k = first + 4 * g;
-      s0 = signed(q, 24, 24).fma(broadcast(x, k, columns), s0);
-      s1 = signed(q, 16, 24).fma(broadcast(x, k + 1, columns), s1);
-      s0 = signed(q, 8, 24).fma(broadcast(x, k + 2, columns), s0);
-      s1 = signed(q, 0, 24).fma(broadcast(x, k + 3, columns), s1);
-    }
-    return s0.add(s1);
-  }
-
-  private static FloatVector dotQ4(long panel, int lane, long x, int columns) {
+  private static void dotQ4(
+      long panel, int lane, long x, int columns, long out, boolean accumulate) {
     FloatVector sum = FloatVector.zero(F);
     for (int k = 0; k < columns; k += 32) {
       long at = panel + 16L * DType.Q4_0.blockBytes() * (k >> 5);
-      sum = half(at + 2L * lane).fma(blockQ4(at + 32 + 4L * lane, x, k, columns), sum);
+      long quants = at + 32 + 4L * lane;
+      FloatVector s0 = FloatVector.zero(F);
+      FloatVector s1 = s0;
+      int whole = columns - k >= 32 ? 16 : 0;
+      for (int j = 0; j < whole; j += 4) {
+        IntVector q = ints(quants + 16L * j).lanewise(VectorOperators.XOR, SIGNED_NIBBLES);
+        long y = x + 4L * (k + j);
+        for (int t = 0; t < 4; t++) {
+          s0 = signed(q, 28 - 8 * t, 28).fma(broadcast(y + 4L * t), s0);
+          s1 = signed(q, 24 - 8 * t, 28).fma(broadcast(y + 4L * t + 64), s1);
+        }
+      }
+      for (int j = k + 2 * whole; j < Math.min(columns, k + 32); j++) {
+        int inGroup = (j & 3) * 8 + ((j & 16) == 0 ? 0 : 4);
+        long group = quants + 64L * ((j & 15) >> 2);
+        IntVector q = ints(group).lanewise(VectorOperators.XOR, SIGNED_NIBBLES);
+        s0 = signed(q, 28 - inGroup, 28).fma(broadcast(x + 4L * j), s0);
+      }
+      sum = half(at + 2L * lane).fma(s0.add(s1), sum);
     }
-    return sum;
-  }
-
-  private static FloatVector blockQ4(long quants, long x, int first, int columns) {
-    FloatVector s0 = FloatVector.zero(F);
-    FloatVector s1 = s0;
-    for (int j = 0; j < 4; j++) {
-      IntVector q = ints(quants + 64L * j).lanewise(VectorOperators.XOR, SIGNED_NIBBLES);
-      int k = first + 4 * j;
-      s0 = signed(q, 28, 28).fma(broadcast(x, k, columns), s0);
-      s1 = signed(q, 24, 28).fma(broadcast(x, k + 16, columns), s1);
-      s0 = signed(q, 20, 28).fma(broadcast(x, k + 1, columns), s0);
-      s1 = signed(q, 16, 28).fma(broadcast(x, k + 17, columns), s1);
-      s0 = signed(q, 12, 28).fma(broadcast(x, k + 2, columns), s0);
-      s1 = signed(q, 8, 28).fma(broadcast(x, k + 18, columns), s1);
-      s0 = signed(q, 4, 28).fma(broadcast(x, k + 3, columns), s0);
-      s1 = signed(q, 0, 28).fma(broadcast(x, k + 19, columns), s1);
-    }
-    return s0.add(s1);
+    finish(sum, out, accumulate);
   }
 
   /**
@@ -279,10 +287,6 @@ final class PanelDecoder {
 
   private static FloatVector broadcast(long address) {
     return FloatVector.broadcast(F, RawMemory.getFloat(address));
-  }
-
-  private static FloatVector broadcast(long x, int k, int columns) {
-    return FloatVector.broadcast(F, k < columns ? RawMemory.getFloat(x + 4L * k) : 0);
   }
 
   private static void put(FloatVector v, long address) {

@@ -22,6 +22,7 @@ public final class VectorKernels implements Kernels {
   /** A decoded panel per worker. */
   private final long[] scratch;
 
+  private final RowKernels rows = new VectorRowKernels();
   private final java.lang.foreign.Arena arena = java.lang.foreign.Arena.ofShared();
 
   /** Kernels for up to {@code workers} threads. */
@@ -129,14 +130,14 @@ public final class VectorKernels implements Kernels {
       s6 = v.fma(broadcast(at + 6 * ROW_BYTES), s6);
       s7 = v.fma(broadcast(at + 7 * ROW_BYTES), s7);
     }
-    store(s0, out, accumulate);
-    store(s1, out + outRowBytes, accumulate);
-    store(s2, out + 2 * outRowBytes, accumulate);
-    store(s3, out + 3 * outRowBytes, accumulate);
-    store(s4, out + 4 * outRowBytes, accumulate);
-    store(s5, out + 5 * outRowBytes, accumulate);
-    store(s6, out + 6 * outRowBytes, accumulate);
-    store(s7, out + 7 * outRowBytes, accumulate);
+    PanelDecoder.finish(s0, out, accumulate);
+    PanelDecoder.finish(s1, out + outRowBytes, accumulate);
+    PanelDecoder.finish(s2, out + 2 * outRowBytes, accumulate);
+    PanelDecoder.finish(s3, out + 3 * outRowBytes, accumulate);
+    PanelDecoder.finish(s4, out + 4 * outRowBytes, accumulate);
+    PanelDecoder.finish(s5, out + 5 * outRowBytes, accumulate);
+    PanelDecoder.finish(s6, out + 6 * outRowBytes, accumulate);
+    PanelDecoder.finish(s7, out + 7 * outRowBytes, accumulate);
   }
 
   /** Four chains of sums over k. */
@@ -157,7 +158,7 @@ public final class VectorKernels implements Kernels {
     for (; k < columns; k++) {
       s0 = load(w + 64L * k).fma(broadcast(x + 4L * k), s0);
     }
-    store(s0.add(s1).add(s2.add(s3)), out, accumulate);
+    PanelDecoder.finish(s0.add(s1).add(s2.add(s3)), out, accumulate);
   }
 
   private static FloatVector load(long address) {
@@ -166,11 +167,6 @@ public final class VectorKernels implements Kernels {
 
   private static FloatVector broadcast(long address) {
     return FloatVector.broadcast(F, RawMemory.getFloat(address));
-  }
-
-  private static void store(FloatVector sum, long out, boolean accumulate) {
-    FloatVector v = accumulate ? sum.add(load(out)) : sum;
-    v.intoMemorySegment(ALL, out, LITTLE_ENDIAN);
   }
 
   @Override
@@ -183,6 +179,11 @@ public final class VectorKernels implements Kernels {
             type, w + p * panelBytes, lane, x, columns, out + 64L * p + 4L * lane, accumulate);
       }
     }
+  }
+
+  @Override
+  public RowKernels rows() {
+    return rows;
   }
 
   @Override

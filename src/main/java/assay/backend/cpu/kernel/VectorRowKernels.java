@@ -1,30 +1,29 @@
-package assay.backend.cpu;
+package assay.backend.cpu.kernel;
 
 import static assay.backend.cpu.kernel.RawMemory.ALL;
 import static assay.backend.cpu.kernel.RawMemory.getFloat;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
-import assay.backend.cpu.kernel.VectorMath;
 import assay.model.Activation;
+import assay.model.NormKind;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Operations on single rows of fp32 at absolute addresses, in the Vector API. Sums are fp32, one
- * per lane and more. Each has a loop over whole vectors and, apart, masked code for the rest: a
- * condition inside the loop costs more than the arithmetic.
+ * Rows in the Vector API. Each operation has a loop over whole vectors and, apart, masked code for
+ * the rest: a condition inside the loop costs more than the arithmetic. No vector may depend on
+ * which way a branch went: the compiler would make it on the heap. So sums of the rest are added as
+ * scalars.
  */
-final class RowOps {
+public final class VectorRowKernels implements RowKernels {
   private static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
   private static final int L = F.length();
   private static final long BYTES = 4L * L;
 
-  private RowOps() {}
-
   /** Width of the vectors. */
-  static int vectorBits() {
+  public static int vectorBits() {
     return F.vectorBitSize();
   }
 
@@ -54,8 +53,8 @@ final class RowOps {
     return F.indexInRange(F.loopBound(count), count);
   }
 
-  /** x += delta. */
-  static void add(long x, long delta, int count) {
+  @Override
+  public void add(long x, long delta, int count) {
     long end = whole(count);
     for (long i = 0; i < end; i += BYTES) {
       store(load(x + i).add(load(delta + i)), x + i);
@@ -66,14 +65,9 @@ final class RowOps {
     }
   }
 
-  /** out = x · gain / √(mean x² + eps); out may be x. */
-  static void rmsNorm(long x, long gain, float eps, int count, long out) {
-    scaleByGain(x, 0, inverseDeviation(x, 0, eps, count), gain, count, out);
-  }
-
-  /** out = (x − mean) · gain / √(variance + eps); out may be x. */
-  static void layerNorm(long x, long gain, float eps, int count, long out) {
-    float mean = sum(x, count) / count;
+  @Override
+  public void norm(NormKind kind, long x, long gain, float eps, int count, long out) {
+    float mean = kind == NormKind.RMS ? 0 : sum(x, count) / count;
     scaleByGain(x, mean, inverseDeviation(x, mean, eps, count), gain, count, out);
   }
 
@@ -105,12 +99,13 @@ final class RowOps {
       FloatVector a = load(x + i).sub(mean);
       s0 = a.fma(a, s0);
     }
+    float tail = 0;
     if (end < 4L * count) {
       VectorMask<Float> m = rest(count);
-      FloatVector a = FloatVector.zero(F).blend(load(x + end, m).sub(mean), m);
-      s1 = a.fma(a, s1);
+      FloatVector a = load(x + end, m).sub(mean);
+      tail = a.mul(a).reduceLanes(VectorOperators.ADD, m);
     }
-    double squares = s0.add(s1).reduceLanes(VectorOperators.ADD);
+    double squares = s0.add(s1).reduceLanes(VectorOperators.ADD) + tail;
     return (float) (1 / Math.sqrt(squares / count + eps));
   }
 
@@ -120,17 +115,21 @@ final class RowOps {
     for (long i = 0; i < end; i += BYTES) {
       s = s.add(load(x + i));
     }
+    float tail = 0;
     if (end < 4L * count) {
-      s = s.add(load(x + end, rest(count)));
+      tail = load(x + end, rest(count)).reduceLanes(VectorOperators.ADD);
     }
-    return s.reduceLanes(VectorOperators.ADD);
+    return s.reduceLanes(VectorOperators.ADD) + tail;
   }
 
-  /**
-   * Rotates elements i and i + half of one head by the angles whose cosines and then sines are at
-   * {@code table}.
-   */
-  static void rope(long x, int half, long table) {
+  @Override
+  public void rope(long x, int heads, int headDim, long table) {
+    for (int h = 0; h < heads; h++) {
+      rotate(x + 4L * h * headDim, headDim / 2, table);
+    }
+  }
+
+  private static void rotate(long x, int half, long table) {
     long high = 4L * half;
     long end = whole(half);
     for (long i = 0; i < end; i += BYTES) {
@@ -152,21 +151,25 @@ final class RowOps {
     }
   }
 
-  /** out = act(x), times up where that is not 0. */
-  static void activate(Activation activation, long x, long up, int count, long out) {
+  @Override
+  public void activate(Activation activation, long x, long up, int count, long out) {
     if (activation == Activation.SILU && up != 0) {
       gatedSilu(x, up, count, out);
       return;
     }
     long end = whole(count);
     for (long i = 0; i < end; i += BYTES) {
-      FloatVector y = apply(activation, load(x + i));
-      store(up == 0 ? y : y.mul(load(up + i)), out + i);
+      store(apply(activation, load(x + i)), out + i);
+      if (up != 0) {
+        store(load(out + i).mul(load(up + i)), out + i);
+      }
     }
     if (end < 4L * count) {
       VectorMask<Float> m = rest(count);
-      FloatVector y = apply(activation, load(x + end, m));
-      store(up == 0 ? y : y.mul(load(up + end, m)), out + end, m);
+      store(apply(activation, load(x + end, m)), out + end, m);
+      if (up != 0) {
+        store(load(out + end, m).mul(load(up + end, m)), out + end, m);
+      }
     }
   }
 
@@ -189,8 +192,9 @@ final class RowOps {
     return switch (activation) {
       case SILU -> silu(x);
       case GELU_TANH -> {
-        FloatVector u = x.mul(x).mul(x).mul(0.044715f).add(x).mul((float) Math.sqrt(2 / Math.PI));
-        yield x.mul(0.5f).mul(VectorMath.tanh(u).add(1));
+        // (1 + tanh u)/2 = 1/(1 + e^−2u).
+        FloatVector u = x.mul(x).mul(0.044715f).add(1).mul(x);
+        yield x.div(VectorMath.exp(u.mul((float) (-2 * Math.sqrt(2 / Math.PI)))).add(1));
       }
       case GELU_ERF -> {
         FloatVector erf = VectorMath.erf(x.mul((float) Math.sqrt(0.5)));
@@ -203,8 +207,8 @@ final class RowOps {
     };
   }
 
-  /** The largest element; NaN if there is one. */
-  static float max(long x, int count) {
+  @Override
+  public float max(long x, int count) {
     FloatVector m0 = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
     FloatVector m1 = m0;
     long end = whole(count);
@@ -223,8 +227,8 @@ final class RowOps {
     return max;
   }
 
-  /** x = e^(x − max); returns their sum. */
-  static float expMinus(long x, float max, int count) {
+  @Override
+  public float expMinus(long x, float max, int count) {
     FloatVector s = FloatVector.zero(F);
     long end = whole(count);
     for (long i = 0; i < end; i += BYTES) {
@@ -232,17 +236,18 @@ final class RowOps {
       store(e, x + i);
       s = s.add(e);
     }
+    float tail = 0;
     if (end < 4L * count) {
       VectorMask<Float> m = rest(count);
       FloatVector e = VectorMath.exp(load(x + end, m).sub(max));
       store(e, x + end, m);
-      s = s.add(e, m);
+      tail = e.reduceLanes(VectorOperators.ADD, m);
     }
-    return s.reduceLanes(VectorOperators.ADD);
+    return s.reduceLanes(VectorOperators.ADD) + tail;
   }
 
-  /** out = x · factor; out may be x. */
-  static void scale(long x, float factor, int count, long out) {
+  @Override
+  public void scale(long x, float factor, int count, long out) {
     long end = whole(count);
     for (long i = 0; i < end; i += BYTES) {
       store(load(x + i).mul(factor), out + i);
@@ -253,42 +258,50 @@ final class RowOps {
     }
   }
 
-  /** Σ a · b. */
-  static float dot(long a, long b, int count) {
+  @Override
+  public void scores(long query, long keys, int count, int width, float factor, long out) {
+    for (int j = 0; j < count; j++) {
+      RawMemory.setFloat(out + 4L * j, factor * dot(query, keys + 4L * j * width, width));
+    }
+  }
+
+  private static float dot(long a, long b, int count) {
     FloatVector s = FloatVector.zero(F);
     long end = whole(count);
     for (long i = 0; i < end; i += BYTES) {
       s = load(a + i).fma(load(b + i), s);
     }
+    float tail = 0;
     if (end < 4L * count) {
       VectorMask<Float> m = rest(count);
-      s = load(a + end, m).fma(load(b + end, m), s);
+      tail = load(a + end, m).mul(load(b + end, m)).reduceLanes(VectorOperators.ADD);
     }
-    return s.reduceLanes(VectorOperators.ADD);
+    return s.reduceLanes(VectorOperators.ADD) + tail;
   }
 
-  /** out += Σ_j weights[j] · rows[j], rows {@code rowBytes} apart. */
-  static void addWeighted(long weights, int rows, long matrix, long rowBytes, int count, long out) {
-    long end = whole(count);
+  @Override
+  public void addWeighted(long weights, long values, int count, int width, long out) {
+    long rowBytes = 4L * width;
+    long end = whole(width);
     for (long i = 0; i < end; i += BYTES) {
       FloatVector s0 = load(out + i);
       FloatVector s1 = FloatVector.zero(F);
       int j = 0;
-      for (; j + 2 <= rows; j += 2) {
-        long at = matrix + i + j * rowBytes;
+      for (; j + 2 <= count; j += 2) {
+        long at = values + i + j * rowBytes;
         s0 = load(at).fma(weight(weights, j), s0);
         s1 = load(at + rowBytes).fma(weight(weights, j + 1), s1);
       }
-      if (j < rows) {
-        s0 = load(matrix + i + j * rowBytes).fma(weight(weights, j), s0);
+      for (; j < count; j++) {
+        s0 = load(values + i + j * rowBytes).fma(weight(weights, j), s0);
       }
       store(s0.add(s1), out + i);
     }
-    if (end < 4L * count) {
-      VectorMask<Float> m = rest(count);
+    if (end < 4L * width) {
+      VectorMask<Float> m = rest(width);
       FloatVector s = load(out + end, m);
-      for (int j = 0; j < rows; j++) {
-        s = load(matrix + end + j * rowBytes, m).fma(weight(weights, j), s);
+      for (int j = 0; j < count; j++) {
+        s = load(values + end + j * rowBytes, m).fma(weight(weights, j), s);
       }
       store(s, out + end, m);
     }

@@ -1,0 +1,8 @@
+package assay.backend.cpu.kernel;
+
+class VectorRowKernelsTest extends AbstractRowKernelsTest {
+  @Override
+  Kernels kernels() {
+    return new VectorKernels(1);
+  }
+}
