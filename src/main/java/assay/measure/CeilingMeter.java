@@ -131,7 +131,8 @@ public final class CeilingMeter {
    */
   private Gemm largestGemm(Precision precision) {
     double brief = effort.sampleSeconds / 10;
-    Gemm best = gemm(precision, SHAPES.getFirst(), brief);
+    // In full: one slow sample here would end the growth at once and leave a ceiling far too low.
+    Gemm best = gemm(precision, SHAPES.getFirst(), effort.sampleSeconds);
     Shape last = best.shape;
     for (Shape next : SHAPES.subList(1, SHAPES.size())) {
       double expected = next.flops() / best.flopsPerSecond;

@@ -124,14 +124,9 @@ public final class InferenceMeter {
         progress.at("single operations", 0.95);
         ops = profile(session, profiling, counted, workload);
       }
-      return new Outcome(
-          check,
-          measured,
-          ceiling,
-          utilization(measured, ceiling, timed),
-          ops,
-          timed.samples(),
-          warnings);
+      Utilization utilization = utilization(measured, ceiling, timed);
+      warnAboveCeiling(utilization, warnings);
+      return new Outcome(check, measured, ceiling, utilization, ops, timed.samples(), warnings);
     }
   }
 
@@ -250,6 +245,16 @@ public final class InferenceMeter {
       warnings.add(
           "a decode pass reads %.1f MB and the last-level cache holds %.1f MB: part of it is not read from memory, so MBU can exceed 1"
               .formatted(read / 1e6, cache / 1e6));
+    }
+  }
+
+  /** More than the ceiling is no feat of the model: the ceiling was measured while others ran. */
+  private static void warnAboveCeiling(Utilization u, List<String> warnings) {
+    Double mfu = u.prefillMfu();
+    if (mfu != null && mfu > 1) {
+      warnings.add(
+          "prefill is %.2f × as fast as the product measured as its ceiling: the ceiling is too low, measure again on an idle machine"
+              .formatted(mfu));
     }
   }
 
