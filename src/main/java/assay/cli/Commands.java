@@ -22,6 +22,7 @@ final class Commands {
         new DeviceCommand(),
         new TokensCommand(),
         new LogitsCommand(),
+        new InspectCommand(),
         new GenerateCommand(),
         new TrainCommand(),
         new ConvertCommand(),
