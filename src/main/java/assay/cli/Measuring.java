@@ -196,7 +196,13 @@ final class Measuring {
     // By the estimator's own formula, not the back end's: what is predicted must be able to be
     // wrong.
     Integer threads = factory.environment().threads();
-    r = r.withScratch(Scratch.bytes(kind(), c, r.size(), threads == null ? 1 : threads));
+    r =
+        r.withScratch(
+            Scratch.bytes(
+                kind(),
+                c,
+                r.size(),
+                threads == null ? Runtime.getRuntime().availableProcessors() : threads));
     if (job.types().asStored()) {
       r =
           r.withStoredTypes(

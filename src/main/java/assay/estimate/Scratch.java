@@ -12,6 +12,13 @@ import assay.units.Bytes;
 public final class Scratch {
   private static final long LANES = 16;
   private static final long ROWS_AT_ONCE = 512;
+  private static final long FLOAT_BLOCK = 512;
+  private static final long FLOAT_ROW_BYTES = 4 * FLOAT_BLOCK + 64;
+  private static final long KEY_BLOCK = 128;
+  private static final long STATE_BYTES = 8;
+  private static final long QUERY_TILE = 24;
+  private static final long MANY_TOKENS = 8;
+  private static final long LINE = 256;
 
   private Scratch() {}
 
@@ -30,17 +37,40 @@ public final class Scratch {
   }
 
   /**
-   * The large terms of what the CPU back end keeps: packed rows of a product's input; per worker a
-   * panel of 16 weight rows and K and V of one head in panels. Its own figure is larger by some
-   * kilobytes that depend on its kernels.
+   * What the CPU back end keeps with its AVX-512 kernels. Of a product's input: rows packed in
+   * blocks of 512 columns, each with one cache line of padding. Per worker: a panel of 16 weight
+   * rows and its results; for attention K and V of one head in panels of 16 slots, a tile of
+   * queries, scores and sums; for few queries a block of 128 keys instead. Other kernels pack other
+   * blocks: there the back end's own figure differs by some percent.
    */
   private static long cpu(ModelConfig c, SessionSize size, int workers) {
     long columns = Math.max(Math.max(c.hiddenSize(), c.qDim()), c.intermediateSize());
-    long rows = Math.min((long) size.batch() * size.passTokens(), ROWS_AT_ONCE);
-    long slots = Math.ceilDiv(size.contextTokens(), LANES) * LANES;
-    long packed = 4 * rows * columns;
-    long panel = 4 * LANES * columns;
-    long keysAndValues = 2 * 4 * slots * c.headDim();
-    return packed + workers * (panel + keysAndValues);
+    long all = Math.max((long) size.batch() * size.passTokens(), size.batch());
+    long rows = Math.min(all, ROWS_AT_ONCE);
+    long packed = align(Math.ceilDiv(columns, FLOAT_BLOCK) * rows * FLOAT_ROW_BYTES);
+    long panel = align(4 * LANES * columns) + 64 * ROWS_AT_ONCE;
+    return packed + workers * (panel + attention(c, size));
+  }
+
+  private static long attention(ModelConfig c, SessionSize size) {
+    long d = c.headDim();
+    long group = c.nHeads() / c.nKvHeads();
+    long few = 4 * KEY_BLOCK * d + group * (4 * KEY_BLOCK + STATE_BYTES) + LINE;
+    long slots = padded(size.contextTokens());
+    long many =
+        4 * d * slots
+            + 4 * padded(d) * slots
+            + QUERY_TILE * (2 * FLOAT_ROW_BYTES + 4 * padded(d) + STATE_BYTES)
+            + 4 * LANES * d
+            + LINE;
+    return align(Math.max(few, size.passTokens() >= MANY_TOKENS ? many : 0));
+  }
+
+  private static long padded(long n) {
+    return Math.ceilDiv(n, LANES) * LANES;
+  }
+
+  private static long align(long bytes) {
+    return Math.ceilDiv(bytes, LINE) * LINE;
   }
 }

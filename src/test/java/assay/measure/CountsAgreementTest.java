@@ -48,7 +48,8 @@ class CountsAgreementTest {
     String what = c.name() + " " + p.label() + " " + w;
     InferenceEstimate estimate =
         Estimator.inference(
-            InferenceRequest.of(c, p, w, DeviceKind.CPU),
+            // The reference, whose session this is compared with, needs no scratch memory.
+            InferenceRequest.of(c, p, w, DeviceKind.CPU).withScratch(0),
             Device.unknown("any", DeviceKind.CPU),
             Constants.defaults(DeviceKind.CPU));
     try (Backend backend = new ReferenceBackend()) {
