@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import assay.checkpoint.GgufFile;
-import assay.testing.Requires;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -14,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
@@ -27,7 +27,10 @@ class GgufVectorsTest {
 
   static Path folder() {
     String set = System.getProperty("assay.golden.vocab", System.getenv("ASSAY_GOLDEN_VOCAB"));
-    return Requires.file(Path.of(set == null ? "../shared/golden/vocab" : set));
+    Path folder = Path.of(set == null ? "../shared/golden/vocab" : set);
+    // Other people's data: no build server can install it, so its absence is a skip everywhere.
+    Assumptions.assumeTrue(Files.isDirectory(folder), "needs the vocabularies of " + folder);
+    return folder;
   }
 
   @TestFactory

@@ -64,7 +64,10 @@ class TrainerTest {
       resumed.run(5, p -> {});
       for (TensorSpec s : whole.specs()) {
         for (TrainingStep.Part part : TrainingStep.Part.values()) {
-          assertArrayEquals(whole.read(s, part), second.read(s, part), s + " " + part);
+          // The Vector API leaves the order of a float reduction open: interpreted and compiled
+          // code
+          // may differ in the last place. A lost moment would show as a learning rate, 1e-2.
+          assertArrayEquals(whole.read(s, part), second.read(s, part), 1e-5f, s + " " + part);
         }
       }
     }
