@@ -53,7 +53,6 @@ struct Piece {
 // One launch at a time: the state of the running block.
 std::mutex launch_mutex;
 std::vector<Thread> threads;
-std::vector<void*> stacks;
 std::vector<uint64_t> exchange_slots;  // [warp][2][32]
 std::vector<Piece> pieces;
 unsigned char* shared_memory;
@@ -256,19 +255,22 @@ bool prepare(unsigned block) {
   if (shared_memory == nullptr) {
     shared_memory = static_cast<unsigned char*>(aligned_alloc(1024, kSharedBytes));
   }
-  // Stacks are kept for the next launch: mapping them takes longer than most kernels do.
-  while (stacks.size() < block) {
-    void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-      return false;
-    }
-    mprotect(memory, kPage, PROT_NONE);
-    stacks.push_back(static_cast<char*>(memory) + kPage);
+  size_t before = threads.size();
+  for (size_t i = block; i < before; i++) {
+    munmap(static_cast<char*>(threads[i].stack) - kPage, kStackBytes + kPage);
   }
   threads.resize(block);
   for (size_t i = 0; i < block; i++) {
     Thread& t = threads[i];
-    t.stack = stacks[i];
+    if (i >= before) {
+      void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (memory == MAP_FAILED) {
+        threads.resize(i);
+        return false;
+      }
+      mprotect(memory, kPage, PROT_NONE);
+      t.stack = static_cast<char*>(memory) + kPage;
+    }
     t.thread = {(unsigned)i, 0, 0};
     t.lane = (int)i % kWarp;
     t.warp = (int)i / kWarp;
