@@ -14,6 +14,9 @@ public final class BuiltinModel {
   /** What the user calls it. */
   public static final String NAME = "builtin";
 
+  /** How its stories begin. */
+  public static final String PROMPT = "Once upon a time";
+
   private static final String RESOURCE = "/assay/builtin/builtin.gguf";
 
   private BuiltinModel() {}

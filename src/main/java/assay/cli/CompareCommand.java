@@ -1,6 +1,7 @@
 package assay.cli;
 
 import assay.backend.Backend;
+import assay.checkpoint.BuiltinModel;
 import assay.measure.Environments;
 import assay.measure.compare.PrecisionComparison;
 import assay.model.ModelConfig;
@@ -11,6 +12,7 @@ import assay.results.Comparison;
 import assay.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -37,20 +39,24 @@ import picocli.CommandLine.Parameters;
     },
     footer = {
       "",
-      "Example:",
+      "Examples:",
+      "  assay compare",
       "  assay compare model-folder --text-file book.txt --gptq --prune 0.5"
     })
 final class CompareCommand implements Runnable {
   private static final int RANDOM_TEXT_SEED = 7;
+
+  /** The seed of the stories that the built-in model was trained on; others of it, not those. */
+  private static final int STORIES_SEED = 1;
 
   @Mixin private CommonOptions common;
 
   @Parameters(
       paramLabel = "MODEL",
       arity = "0..1",
-      defaultValue = "tiny",
-      description = ModelArgument.HELP)
-  private String model = "tiny";
+      defaultValue = BuiltinModel.NAME,
+      description = ModelArgument.HELP + " Default: ${DEFAULT-VALUE}.")
+  private String model = BuiltinModel.NAME;
 
   @Option(
       names = "--reference",
@@ -70,7 +76,8 @@ final class CompareCommand implements Runnable {
       names = "--text-file",
       paramLabel = "FILE",
       description =
-          "The text; without one the built-in text or random ids are taken, and it says so.")
+          "The text; without one the built-in model gets stories that it was not trained on, any"
+              + " other model random ids, and it says so.")
   private @Nullable Path textFile;
 
   @Option(
@@ -153,11 +160,13 @@ final class CompareCommand implements Runnable {
   }
 
   private boolean randomText;
+  private boolean stories;
 
   private int[] text(ModelArgument argument, ModelConfig c) {
     int wanted = gptq ? 4 * tokens : tokens;
     Tokenizer found = tokenizer != null ? argument.tokenizer(tokenizer) : argument.tokenizerIfAny();
-    byte[] bytes = textFile == null ? new byte[0] : read(textFile);
+    stories = textFile == null && found != null && model.equals(BuiltinModel.NAME);
+    byte[] bytes = stories ? stories(wanted) : textFile == null ? new byte[0] : read(textFile);
     if (found == null || bytes.length == 0) {
       if (found != null) {
         found.close();
@@ -171,7 +180,7 @@ final class CompareCommand implements Runnable {
       return random.ints(wanted, 0, c.vocabSize()).toArray();
     }
     try (found) {
-      int[] ids = found.encode(bytes, false, false);
+      int[] ids = found.encode(bytes, false, stories);
       if (ids.length < 2) {
         throw new UserError("the text has " + ids.length + " tokens: expected 2 or more");
       }
@@ -184,6 +193,12 @@ final class CompareCommand implements Runnable {
       }
       return Arrays.copyOf(ids, Math.min(ids.length, wanted));
     }
+  }
+
+  /** More characters than the tokens that are wanted can stand for. */
+  private static byte[] stories(int tokens) {
+    return TrainingText.unseen(STORIES_SEED, Math.multiplyExact(tokens, 8))
+        .getBytes(StandardCharsets.UTF_8);
   }
 
   private static byte[] read(Path file) {
@@ -248,7 +263,9 @@ final class CompareCommand implements Runnable {
         any.tokens(),
         any.windowTokens(),
         any.strideTokens(),
-        randomText ? " (random ids: no perplexity)" : "");
+        randomText
+            ? " (random ids: no perplexity)"
+            : stories ? " of stories that it was not trained on" : "");
     w.printf(
         "%-16s %12s %9s %9s %11s %11s %8s %11s %s%n",
         "",

@@ -2,6 +2,7 @@ package assay.cli;
 
 import assay.backend.Backend;
 import assay.backend.SamplingSpec;
+import assay.checkpoint.BuiltinModel;
 import assay.engine.Session;
 import assay.engine.SessionOptions;
 import assay.model.ModelConfig;
@@ -33,19 +34,28 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "Examples:",
+      "  assay generate",
       "  assay generate model.gguf --prompt 'Once upon a time' --max-tokens 200 --seed 7",
       "  assay generate model/ --chat --prompt 'What is a KV cache?' --temperature 0"
     })
 final class GenerateCommand implements Runnable {
   @Mixin private CommonOptions common;
 
-  @Parameters(paramLabel = "MODEL", description = ModelArgument.HELP)
-  private String model = "";
+  @Parameters(
+      paramLabel = "MODEL",
+      arity = "0..1",
+      defaultValue = BuiltinModel.NAME,
+      description = ModelArgument.HELP + " Default: ${DEFAULT-VALUE}.")
+  private String model = BuiltinModel.NAME;
 
   @Option(
       names = {"-p", "--prompt"},
       paramLabel = "TEXT",
-      description = "The beginning of the text, or with --chat what the user says.")
+      description =
+          "The beginning of the text, or with --chat what the user says. The built-in model begins"
+              + " with '"
+              + BuiltinModel.PROMPT
+              + "' unless told otherwise.")
   private @Nullable String prompt;
 
   @Option(names = "--prompt-file", paramLabel = "FILE", description = "The prompt, in a file.")
@@ -165,7 +175,9 @@ final class GenerateCommand implements Runnable {
 
   private int[] prompt(@Nullable Tokenizer tokenizer) {
     int given = (prompt == null ? 0 : 1) + (promptFile == null ? 0 : 1) + (ids == null ? 0 : 1);
-    if (given != 1) {
+    if (given == 0 && model.equals(BuiltinModel.NAME)) {
+      prompt = BuiltinModel.PROMPT;
+    } else if (given != 1) {
       throw new UserError("expected one of --prompt, --prompt-file and --ids");
     }
     if (tokenizer == null) {

@@ -20,14 +20,15 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a user may call MODEL: a preset's name, a folder with config.json and safetensors, a GGUF
- * file, or a config.json alone (random weights of that shape).
+ * What a user may call MODEL: {@code builtin}, a preset's name, a folder with config.json and
+ * safetensors, a GGUF file, or a config.json alone (random weights of that shape).
  */
 final class ModelArgument {
   /** For the help of commands that take a MODEL. */
   static final String HELP =
-      "A preset (see assay models), a folder with config.json and safetensors, a GGUF file, or a"
-          + " config.json alone (random weights of that shape).";
+      "builtin (the little model that comes with Assay), a preset (see assay models), a folder with"
+          + " config.json and safetensors, a GGUF file, or a config.json alone (random weights of"
+          + " that shape).";
 
   /** Seed of random weights unless the user gives another. */
   static final long DEFAULT_SEED = 1;
@@ -78,8 +79,8 @@ final class ModelArgument {
       return new ModelArgument(text, Kind.PRESET, null);
     }
     throw new UserError(
-        "no preset, file or folder called '%s': the presets are %s"
-            .formatted(text, String.join(", ", Presets.byName().keySet())));
+        "no preset, file or folder called '%s': expected %s or one of the presets %s"
+            .formatted(text, BuiltinModel.NAME, String.join(", ", Presets.byName().keySet())));
   }
 
   private static @Nullable Path path(String text) {

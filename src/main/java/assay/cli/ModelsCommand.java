@@ -1,5 +1,6 @@
 package assay.cli;
 
+import assay.checkpoint.BuiltinModel;
 import assay.cost.BufferSpec;
 import assay.cost.MemoryCost;
 import assay.model.ModelConfig;
@@ -14,11 +15,13 @@ import java.util.Map;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** {@code assay models}: the presets. */
+/** {@code assay models}: the built-in model and the presets. */
 @Command(
     name = "models",
     mixinStandardHelpOptions = true,
-    description = "The presets: parameters, layers, widths, and bytes of their weights.",
+    description =
+        "The built-in model and the presets: parameters, layers, widths, and bytes of their"
+            + " weights.",
     footer = {"", "Example:", "  assay models"})
 final class ModelsCommand implements Runnable {
   private static final List<Precision> SHOWN =
@@ -30,12 +33,20 @@ final class ModelsCommand implements Runnable {
   public void run() {
     if (common.json) {
       List<Map<String, Object>> models = new ArrayList<>();
-      Presets.byName().values().forEach(c -> models.add(facts(c)));
+      shown().forEach(c -> models.add(facts(c)));
       common.printJson(Map.of("models", models));
     } else {
       print();
     }
     common.out().flush();
+  }
+
+  /** The built-in model, the only one with weights of its own, and the presets. */
+  private static List<ModelConfig> shown() {
+    List<ModelConfig> out = new ArrayList<>();
+    out.add(ModelArgument.of(BuiltinModel.NAME).config());
+    out.addAll(Presets.byName().values());
+    return out;
   }
 
   private static Map<String, Object> facts(ModelConfig c) {
@@ -70,7 +81,7 @@ final class ModelsCommand implements Runnable {
             List.of("model", "family", "parameters", "layers", "hidden", "heads/kv", "vocabulary"));
     SHOWN.forEach(p -> header.add(p.label()));
     TextTable table = new TextTable(2, header.toArray(String[]::new));
-    for (ModelConfig c : Presets.byName().values()) {
+    for (ModelConfig c : shown()) {
       List<String> row =
           new ArrayList<>(
               List.of(
@@ -88,7 +99,8 @@ final class ModelsCommand implements Runnable {
     common
         .out()
         .println(
-            "\nBytes of the weights as stored: scales, padding and fp32 vectors included; GB is"
-                + " 10^9.");
+            "\n"
+                + "The built-in model is trained, the presets have random weights. Bytes of the"
+                + " weights as stored: scales, padding and fp32 vectors included; GB is 10^9.");
   }
 }

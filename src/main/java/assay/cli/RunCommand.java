@@ -1,5 +1,6 @@
 package assay.cli;
 
+import assay.checkpoint.BuiltinModel;
 import assay.measure.TimeBudget;
 import assay.model.WeightSource;
 import assay.model.Workload;
@@ -33,9 +34,9 @@ final class RunCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "MODEL",
       arity = "0..1",
-      defaultValue = "tiny",
+      defaultValue = BuiltinModel.NAME,
       description = ModelArgument.HELP + " Default: ${DEFAULT-VALUE}.")
-  private String model = "tiny";
+  private String model = BuiltinModel.NAME;
 
   @Option(
       names = "--batch",

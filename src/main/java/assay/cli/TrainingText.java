@@ -68,6 +68,19 @@ record TrainingText(
         v, v.encode(text.substring(0, cut)), none, v.encode(text.substring(cut)), none, cut);
   }
 
+  /**
+   * Stories that the built-in model never saw, an end mark after each, at least {@code characters}
+   * long in all.
+   */
+  static String unseen(long seed, int characters) {
+    StoryGenerator stories = new StoryGenerator(seed);
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; out.length() < characters; i++) {
+      out.append(stories.story(FIRST_OTHER_STORY + i)).append(StoryGenerator.END_OF_TEXT);
+    }
+    return out.toString();
+  }
+
   /** Texts one after the other, an end token after each. */
   private static final class Row {
     private final BpeVocabulary vocabulary;

@@ -180,9 +180,9 @@ class EstimateCommandTest {
   }
 
   @Test
-  void modelsListsEveryPreset() {
+  void modelsListsTheBuiltInModelAndEveryPreset() {
     JsonNode d = json("models", "--json");
-    assertEquals(Presets.byName().size(), d.at("/models").size());
+    assertEquals(1 + Presets.byName().size(), d.at("/models").size());
     assertEquals(0, run("models"));
     Presets.byName().keySet().forEach(name -> assertTrue(out.toString().contains(name), name));
   }
