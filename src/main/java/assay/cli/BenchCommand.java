@@ -68,7 +68,8 @@ final class BenchCommand implements Callable<Integer> {
     List<Workload> workloads = workloads();
     ModelArgument argument = ModelArgument.of(model);
     options.precisions();
-    try (ResultsFolder folder = ResultsFolder.create(options.out);
+    options.calibration();
+    try (ResultsFolder folder = ResultsFolder.open(options.out, false);
         Devices.Chosen device = Devices.choose(common.device, options.threads);
         WeightSource weights = argument.weights(options.seed);
         Interruption interruption = new Interruption()) {
@@ -79,15 +80,16 @@ final class BenchCommand implements Callable<Integer> {
               .formatted(model, String.join(",", batches), String.join(",", prompts), generate);
       int code =
           new Measuring(
-                  common,
-                  device.backend(),
-                  weights,
-                  folder,
-                  interruption,
-                  TimeBudget.THOROUGH,
-                  options.operations,
-                  command)
-              .measure(options.precisions(), workloads);
+                  new Measuring.Setting(
+                      common,
+                      device.backend(),
+                      folder,
+                      interruption,
+                      TimeBudget.THOROUGH,
+                      options.operations,
+                      command,
+                      options.calibration()))
+              .measure(weights, options.precisions(), workloads);
       output.end();
       return code;
     }

@@ -134,7 +134,7 @@ final class ClaimsMeasurement {
   private static ResultRow row(
       InferenceMeter meter, RowFactory factory, WeightSource weights, Precision p, Workload w) {
     SessionOptions options = InferenceMeter.sessionFor(p, w);
-    ResultRow begun = factory.predicted(weights, options, w, null, List.of());
+    ResultRow begun = factory.predicted(weights, options, w, null, null, List.of());
     InferenceMeter.Outcome found = meter.measure(weights, options, w, false);
     return begun.withMeasured(
         found.check().passed(),

@@ -1,5 +1,7 @@
 package assay.cli;
 
+import assay.calibrate.Calibration;
+import assay.calibrate.CalibrationFile;
 import assay.model.Precision;
 import assay.model.UserError;
 import java.nio.file.Path;
@@ -37,6 +39,24 @@ final class MeasureOptions {
 
   @Option(names = "--ops", description = "Also time single operations, in a pass of their own.")
   boolean operations;
+
+  @Option(
+      names = "--calibration",
+      paramLabel = "FILE",
+      description =
+          "A second prediction with the constants that assay calibrate fitted, beside that of the"
+              + " defaults.")
+  private @Nullable Path calibrationFile;
+
+  private @Nullable Calibration calibration;
+
+  /** The user's calibration, or null. */
+  @Nullable Calibration calibration() {
+    if (calibration == null && calibrationFile != null) {
+      calibration = CalibrationFile.read(calibrationFile);
+    }
+    return calibration;
+  }
 
   /** What the user named, each once; empty for all that the device has. */
   List<Precision> precisions() {

@@ -19,6 +19,20 @@ final class MeasuredOutput {
 
   /** Says what is about to be measured. */
   void begin(Devices.Chosen device, ModelConfig c, String weights) {
+    begin(
+        device,
+        "Model: %s (%s), %s parameters, %d layers of %d, %s weights"
+            .formatted(
+                c.name(),
+                c.architecture(),
+                Quantity.count(c.parameters()),
+                c.nLayers(),
+                c.hiddenSize(),
+                weights));
+  }
+
+  /** Says what is about to be measured, in words. */
+  void begin(Devices.Chosen device, String what) {
     if (common.json) {
       common.err().println("assay: device: " + device.why());
       common.err().flush();
@@ -27,21 +41,13 @@ final class MeasuredOutput {
     var info = device.backend().info();
     common.out().println("Device: " + device.why());
     common.out().printf("  %s %s%n", info.implementation(), info.facts());
-    common
-        .out()
-        .printf(
-            "Model: %s (%s), %s parameters, %d layers of %d, %s weights%n",
-            c.name(),
-            c.architecture(),
-            Quantity.count(c.parameters()),
-            c.nLayers(),
-            c.hiddenSize(),
-            weights);
+    common.out().println(what);
     common.out().flush();
   }
 
   /** Prints what was found. */
   void end() {
+    folder.render();
     Path report = folder.report();
     if (common.json) {
       Map<String, Object> document = new LinkedHashMap<>();

@@ -9,6 +9,7 @@ import assay.units.Bytes;
 import assay.units.Quantity;
 import assay.units.Seconds;
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -20,11 +21,13 @@ final class MeasuredTables {
   private final PrintWriter out;
   private final List<ResultRow> rows;
   private final boolean several;
+  private final boolean severalModels;
 
   MeasuredTables(PrintWriter out, List<ResultRow> rows) {
     this.out = out;
     this.rows = rows.stream().filter(r -> r.measured() != null).toList();
     this.several = rows.stream().map(MeasuredTables::workload).distinct().count() > 1;
+    this.severalModels = rows.stream().map(r -> r.model().name()).distinct().count() > 1;
   }
 
   /** Memory, work, time, then what to know about them. */
@@ -38,9 +41,10 @@ final class MeasuredTables {
     out.flush();
   }
 
-  /** Which row this is: the precision, and the workload where there are several. */
+  /** Which row this is: the precision; workload and model where there are several. */
   private String name(ResultRow r) {
-    return several ? r.precision() + " " + workload(r) : r.precision();
+    String own = several ? r.precision() + " " + workload(r) : r.precision();
+    return severalModels ? r.model().name() + " " + own : own;
   }
 
   private static String workload(ResultRow r) {
@@ -118,57 +122,60 @@ final class MeasuredTables {
     out.println();
     out.println(
         "Time: medians with the range of all runs; MFU against the rule 0.30–0.55 of claim C5");
-    TextTable t =
-        new TextTable(
-            2,
-            "",
-            "",
-            "predicted",
-            "measured",
-            "range",
-            "difference",
-            "tokens/s",
-            "FLOP/s",
-            "MFU",
-            "rule",
-            "bytes/s",
-            "MBU");
+    boolean calibrated = rows.stream().anyMatch(r -> r.calibrated() != null);
+    List<String> header = new ArrayList<>(List.of("", "", "predicted", "measured", "range"));
+    header.add("difference");
+    if (calibrated) {
+      header.addAll(List.of("calibrated", "difference"));
+    }
+    header.addAll(List.of("tokens/s", "FLOP/s", "MFU", "rule", "bytes/s", "MBU"));
+    TextTable t = new TextTable(2, header.toArray(String[]::new));
     for (ResultRow r : rows) {
       Measurement m = r.measured();
       Utilization u = r.utilization();
       if (m == null || u == null) {
         continue;
       }
-      t.add(
-          name(r),
-          "prefill",
-          seconds(predicted(r, Prediction::prefillSeconds)),
-          median(m.prefillSeconds()),
-          range(m.prefillSeconds()),
-          difference(predicted(r, Prediction::prefillSeconds), medianOf(m.prefillSeconds())),
-          number(m.prefillTokensPerSecond()),
-          rate(m.prefillFlopsPerSecond()),
-          ratio(u.prefillMfu()),
-          verdict(u.prefillVerdict()));
+      Function<Prediction, @Nullable Double> prefill = Prediction::prefillSeconds;
+      List<String> cells = new ArrayList<>(List.of(name(r), "prefill"));
+      addTimes(cells, r, calibrated, prefill, m.prefillSeconds());
+      cells.add(number(m.prefillTokensPerSecond()));
+      cells.add(rate(m.prefillFlopsPerSecond()));
+      cells.add(ratio(u.prefillMfu()));
+      cells.add(verdict(u.prefillVerdict()));
+      t.add(cells.toArray(String[]::new));
       if (m.decodeSecondsPerToken() != null) {
-        t.add(
-            "",
-            "decode",
-            seconds(predicted(r, Prediction::decodeSecondsPerToken)),
-            median(m.decodeSecondsPerToken()),
-            range(m.decodeSecondsPerToken()),
-            difference(
-                predicted(r, Prediction::decodeSecondsPerToken),
-                medianOf(m.decodeSecondsPerToken())),
-            number(m.decodeTokensPerSecond()),
-            rate(m.decodeFlopsPerSecond()),
-            ratio(u.decodeMfu()),
-            verdict(u.decodeVerdict()),
-            rate(m.decodeBytesPerSecond()),
-            ratio(u.decodeMbu()));
+        cells = new ArrayList<>(List.of("", "decode"));
+        addTimes(
+            cells, r, calibrated, Prediction::decodeSecondsPerToken, m.decodeSecondsPerToken());
+        cells.add(number(m.decodeTokensPerSecond()));
+        cells.add(rate(m.decodeFlopsPerSecond()));
+        cells.add(ratio(u.decodeMfu()));
+        cells.add(verdict(u.decodeVerdict()));
+        cells.add(rate(m.decodeBytesPerSecond()));
+        cells.add(ratio(u.decodeMbu()));
+        t.add(cells.toArray(String[]::new));
       }
     }
     t.print(out, "  ");
+  }
+
+  private static void addTimes(
+      List<String> cells,
+      ResultRow r,
+      boolean calibrated,
+      Function<Prediction, @Nullable Double> of,
+      @Nullable Times measured) {
+    Double predicted = predicted(r, of);
+    cells.add(seconds(predicted));
+    cells.add(median(measured));
+    cells.add(range(measured));
+    cells.add(difference(predicted, medianOf(measured)));
+    if (calibrated) {
+      Double second = r.calibrated() == null ? null : of.apply(r.calibrated());
+      cells.add(seconds(second));
+      cells.add(difference(second, medianOf(measured)));
+    }
   }
 
   private void warnings(List<ResultRow> all) {

@@ -1,15 +1,8 @@
 package assay.cli;
 
 import assay.backend.Backend;
-import assay.engine.SessionOptions;
-import assay.estimate.Constants;
-import assay.estimate.Device;
-import assay.estimate.DeviceKind;
+import assay.calibrate.Calibration;
 import assay.estimate.DeviceTable;
-import assay.estimate.Estimator;
-import assay.estimate.InferenceEstimate;
-import assay.estimate.InferenceRequest;
-import assay.estimate.Scratch;
 import assay.measure.CeilingMeter;
 import assay.measure.InferenceMeter;
 import assay.measure.LogitsCheck;
@@ -22,58 +15,58 @@ import assay.model.Precision;
 import assay.model.UserError;
 import assay.model.WeightSource;
 import assay.model.Workload;
-import assay.results.Ceilings;
 import assay.results.ResultRow;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumMap;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.SequencedSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Predict, write, measure, compare: what {@code run} and {@code bench} share. Every prediction is
- * on the disk before the first model is loaded.
+ * on the disk before its model is loaded; what the folder holds already is not measured again.
  */
 final class Measuring {
-  /** One row to be. */
-  private record Job(WeightTypes types, Workload workload) {
-    SessionOptions session() {
-      return types.apply(InferenceMeter.sessionFor(types.precision(), workload));
-    }
-
-    Precision precision() {
-      return types.precision();
-    }
-  }
-
-  private final CommonOptions common;
-  private final Backend device;
-  private final WeightSource weights;
-  private final ResultsFolder folder;
-  private final StopSignal stop;
-  private final TimeBudget budget;
-  private final boolean operations;
-  private final RowFactory factory;
-
-  Measuring(
+  /**
+   * What stays the same over all models of a run.
+   *
+   * @param operations also time single operations
+   * @param command that repeats it
+   * @param calibration constants for a second prediction, or null
+   */
+  record Setting(
       CommonOptions common,
       Backend device,
-      WeightSource weights,
       ResultsFolder folder,
       StopSignal stop,
       TimeBudget budget,
       boolean operations,
-      String command) {
-    this.common = common;
-    this.device = device;
-    this.weights = weights;
-    this.folder = folder;
-    this.stop = stop;
-    this.budget = budget;
-    this.operations = operations;
-    this.factory = new RowFactory(device, command);
+      String command,
+      @Nullable Calibration calibration) {}
+
+  private final Setting s;
+  private final RowFactory factory;
+  private final RowPredictor predictor;
+  private final CeilingMeter ceilings;
+
+  Measuring(Setting setting) {
+    s = setting;
+    factory = new RowFactory(s.device, s.command);
+    s.folder.expectRowsOf(factory.environment());
+    predictor = new RowPredictor(s.device, factory, s.calibration);
+    String foreign = predictor.foreignCalibration();
+    if (foreign != null) {
+      say("! " + foreign);
+    }
+    ceilings =
+        new CeilingMeter(
+            s.device,
+            CeilingMeter.Effort.usual(s.device),
+            Predictions.datasheet(s.device.info(), DeviceTable.builtIn()));
+  }
+
+  private void say(String line) {
+    s.common.err().println("assay: " + line);
+    s.common.err().flush();
   }
 
   /**
@@ -82,66 +75,95 @@ final class Measuring {
    * @param asked the user's precisions; empty for all that the device has
    * @return the exit code
    */
-  int measure(List<Precision> asked, List<Workload> workloads) {
-    List<Job> jobs = fitting(jobs(asked, workloads), !asked.isEmpty());
+  int measure(WeightSource weights, List<Precision> asked, List<Workload> workloads) {
+    List<MeasuringJob> jobs = new ArrayList<>();
+    for (WeightTypes types : types(weights, asked)) {
+      workloads.forEach(w -> jobs.add(new MeasuringJob(types, w)));
+    }
+    expectRunnable(weights.config(), jobs);
+    return measure(weights, undone(weights, fitting(weights, jobs, !asked.isEmpty())));
+  }
+
+  /**
+   * Measures the given rows of one model, less those that do not fit, which are named.
+   *
+   * @return the exit code
+   */
+  int measureThese(WeightSource weights, List<MeasuringJob> jobs) {
+    expectRunnable(weights.config(), jobs);
+    List<MeasuringJob> undone = undone(weights, jobs);
+    List<MeasuringJob> fitting = undone.stream().filter(j -> refusal(weights, j) == null).toList();
+    undone.stream()
+        .filter(j -> !fitting.contains(j))
+        .forEach(j -> say("left out: " + refusal(weights, j)));
+    int code = fitting.isEmpty() ? ExitCode.DONE : measure(weights, fitting);
+    return code == ExitCode.DONE && fitting.size() < undone.size() ? UserError.DOES_NOT_FIT : code;
+  }
+
+  private int measure(WeightSource weights, List<MeasuringJob> jobs) {
     try {
-      CeilingMeter ceilings = ceilings();
-      List<ResultRow> predicted = predict(jobs, ceilings);
-      folder.predictions(predicted);
+      List<ResultRow> predicted = predictor.rows(weights, jobs, ceilings, s.stop);
+      s.folder.predictions(predicted);
       boolean allRight = true;
-      try (RunProgress progress = new RunProgress(jobs.size(), common.json)) {
+      try (RunProgress progress = new RunProgress(jobs.size(), s.common.json)) {
         InferenceMeter meter =
-            new InferenceMeter(device, Devices::reference, ceilings, budget, stop, progress);
+            new InferenceMeter(s.device, Devices::reference, ceilings, s.budget, s.stop, progress);
         for (int i = 0; i < jobs.size(); i++) {
           progress.begin(i, jobs.get(i).precision().label());
-          allRight &= measure(meter, jobs.get(i), predicted.get(i));
+          allRight &= measure(meter, weights, jobs.get(i), predicted.get(i));
         }
       }
       return allRight ? ExitCode.DONE : UserError.CHECK_FAILED;
     } catch (StopSignal.StoppedException e) {
-      common
-          .err()
-          .printf(
-              "assay: interrupted; %d finished %s kept in %s%n",
-              folder.rows().size(),
-              folder.rows().size() == 1 ? "result is" : "results are",
-              folder.folder());
-      common.err().flush();
+      say(
+          "interrupted; %d finished %s kept in %s"
+              .formatted(
+                  s.folder.rows().size(),
+                  s.folder.rows().size() == 1 ? "result is" : "results are",
+                  s.folder.folder()));
       return ExitCode.INTERRUPTED;
     }
   }
 
   // ---- what is to be done
 
-  private List<Job> jobs(List<Precision> asked, List<Workload> workloads) {
-    ModelConfig c = weights.config();
+  /** Refuses what no amount of memory would let run. */
+  void expectRunnable(ModelConfig c, List<MeasuringJob> jobs) {
     if (c.nExperts() > 1) {
       throw new UserError(c.name() + " is a mixture of experts: it can be estimated, not run");
     }
-    for (Workload w : workloads) {
+    for (MeasuringJob job : jobs) {
+      Workload w = job.workload();
       if (w.kvSlots() > c.maxSeqLen()) {
         throw new UserError(
             "a prompt of %d and %d generated tokens need %d positions: %s has %d"
                 .formatted(
                     w.promptTokens(), w.generatedTokens(), w.kvSlots(), c.name(), c.maxSeqLen()));
       }
+      expectSupported(job.precision());
     }
-    List<Job> jobs = new ArrayList<>();
-    for (WeightTypes types : types(asked)) {
-      workloads.forEach(w -> jobs.add(new Job(types, w)));
+  }
+
+  private void expectSupported(Precision p) {
+    if (!s.device.supports(p)) {
+      throw new UserError(
+          "%s has no %s: expected one of %s"
+              .formatted(
+                  s.device.info().kind(),
+                  p.label(),
+                  String.join(", ", supported().stream().map(Precision::label).toList())));
     }
-    return jobs;
+  }
+
+  private List<MeasuringJob> undone(WeightSource weights, List<MeasuringJob> jobs) {
+    return jobs.stream()
+        .filter(j -> s.folder.rows().stream().noneMatch(r -> j.isDoneBy(r, weights.config())))
+        .toList();
   }
 
   /** A quantised file is measured as it is stored, unless the user asks otherwise. */
-  private List<WeightTypes> types(List<Precision> asked) {
-    for (Precision p : asked) {
-      if (!device.supports(p)) {
-        throw new UserError(
-            "%s has no %s: expected one of %s"
-                .formatted(device.info().kind(), p.label(), labels()));
-      }
-    }
+  private List<WeightTypes> types(WeightSource weights, List<Precision> asked) {
+    asked.forEach(this::expectSupported);
     WeightTypes stored = WeightTypes.of(weights, null);
     if (asked.isEmpty() && stored.asStored() && WeightTypes.mostStored(weights).isBlocked()) {
       return List.of(stored);
@@ -151,112 +173,55 @@ final class Measuring {
   }
 
   private List<Precision> supported() {
-    return Arrays.stream(Precision.values()).filter(device::supports).toList();
-  }
-
-  private String labels() {
-    return String.join(", ", supported().stream().map(Precision::label).toList());
+    return Arrays.stream(Precision.values()).filter(s.device::supports).toList();
   }
 
   /** Refuses before anything is allocated what cannot fit by the estimator's word. */
-  private List<Job> fitting(List<Job> jobs, boolean askedFor) {
-    long free = device.memory().freeBytes();
-    Device unknown = Device.unknown(device.info().name(), kind());
-    List<Job> out = new ArrayList<>();
-    String refused = "";
-    for (Job job : jobs) {
-      long bytes = estimate(job, unknown).totalBytes();
-      if (bytes <= free) {
+  private List<MeasuringJob> fitting(
+      WeightSource weights, List<MeasuringJob> jobs, boolean askedFor) {
+    List<MeasuringJob> out = new ArrayList<>();
+    String last = "";
+    for (MeasuringJob job : jobs) {
+      String refused = refusal(weights, job);
+      if (refused == null) {
         out.add(job);
         continue;
       }
-      refused =
-          "%s at %s does not fit: predicted %d bytes, free %d bytes"
-              .formatted(weights.config().name(), job.precision().label(), bytes, free);
       if (askedFor) {
         throw new UserError(UserError.DOES_NOT_FIT, refused);
       }
-      common.err().println("assay: left out: " + refused);
+      say("left out: " + refused);
+      last = refused;
     }
     if (out.isEmpty()) {
-      throw new UserError(UserError.DOES_NOT_FIT, refused);
+      throw new UserError(UserError.DOES_NOT_FIT, last);
     }
     return out;
   }
 
-  // ---- prediction
-
-  private DeviceKind kind() {
-    return Predictions.kindOf(device.info());
-  }
-
-  private InferenceEstimate estimate(Job job, Device on) {
-    ModelConfig c = weights.config();
-    InferenceRequest r = InferenceRequest.of(c, job.precision(), job.workload(), kind());
-    // By the estimator's own formula, not the back end's: what is predicted must be able to be
-    // wrong.
-    Integer threads = factory.environment().threads();
-    r =
-        r.withScratch(
-            Scratch.bytes(
-                kind(),
-                c,
-                r.size(),
-                threads == null ? Runtime.getRuntime().availableProcessors() : threads));
-    if (job.types().asStored()) {
-      r =
-          r.withStoredTypes(
-              t -> t.role().isMatrix() ? weights.storedType(t) : t.storedType(job.precision()));
-    }
-    return Estimator.inference(r, on, Constants.defaults(kind()));
-  }
-
-  private CeilingMeter ceilings() {
-    return new CeilingMeter(
-        device,
-        CeilingMeter.Effort.usual(device),
-        Predictions.datasheet(device.info(), DeviceTable.builtIn()));
-  }
-
-  private List<ResultRow> predict(List<Job> jobs, CeilingMeter meter) {
-    SequencedSet<Precision> needed = new LinkedHashSet<>();
-    needed.add(Precision.FP32); // attention on a CPU
-    jobs.forEach(j -> needed.add(j.precision()));
-    Map<Precision, Ceilings> ceilings = new EnumMap<>(Precision.class);
-    for (Precision p : needed) {
-      stop.check();
-      ceilings.put(p, meter.of(p));
-    }
-    Device on =
-        Predictions.device(
-            device.info(),
-            device.memory().totalBytes(),
-            ceilings,
-            Predictions.datasheet(device.info(), DeviceTable.builtIn()));
-    List<ResultRow> out = new ArrayList<>();
-    for (Job job : jobs) {
-      InferenceEstimate e = estimate(job, on);
-      out.add(
-          factory.predicted(
-              weights, job.session(), job.workload(), Predictions.of(e), e.warnings()));
-    }
-    return out;
+  private @Nullable String refusal(WeightSource weights, MeasuringJob job) {
+    long free = s.device.memory().freeBytes();
+    long bytes = predictor.totalBytes(weights, job);
+    return bytes <= free
+        ? null
+        : "%s at %s does not fit: predicted %d bytes, free %d bytes"
+            .formatted(weights.config().name(), job.precision().label(), bytes, free);
   }
 
   // ---- measurement
 
-  private boolean measure(InferenceMeter meter, Job job, ResultRow row) {
-    InferenceMeter.Outcome o = meter.measure(weights, job.session(), job.workload(), operations);
+  private boolean measure(
+      InferenceMeter meter, WeightSource weights, MeasuringJob job, ResultRow row) {
+    InferenceMeter.Outcome o = meter.measure(weights, job.session(), job.workload(), s.operations);
     List<String> warnings = new ArrayList<>(row.warnings() == null ? List.of() : row.warnings());
     warnings.addAll(o.warnings());
     boolean passed = o.check().passed();
     if (!passed) {
       String failure = "not measured: " + LogitsCheck.describe(o.check());
       warnings.addFirst(failure);
-      common.err().printf("assay: %s: %s%n", job.precision().label(), failure);
-      common.err().flush();
+      say(job.precision().label() + ": " + failure);
     }
-    folder.add(
+    s.folder.add(
         row.withMeasured(
             passed,
             o.check(),

@@ -39,12 +39,17 @@ public final class RowFactory {
     return environment;
   }
 
-  /** The row of a prediction. */
+  /**
+   * The row of a prediction.
+   *
+   * @param calibrated the same with fitted constants, or null
+   */
   public ResultRow predicted(
       WeightSource weights,
       SessionOptions options,
       Workload workload,
       @Nullable Prediction prediction,
+      @Nullable Prediction calibrated,
       List<String> warnings) {
     Precision p = options.precision();
     return new ResultRow(
@@ -63,6 +68,7 @@ public final class RowFactory {
             options.kvType().name()),
         Predictions.rules(weights.config(), p, workload),
         prediction,
+        calibrated,
         null,
         null,
         null,

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param workload what was asked of it
  * @param rules what the plain rules of thumb say
  * @param estimate what the estimator says, written before anything was measured
+ * @param calibrated the same with constants that were fitted to earlier results, or null
  * @param valid false when the check against the reference failed; then nothing is measured
  * @param check the comparison with the reference before timing
  * @param measured what was measured
@@ -36,6 +37,7 @@ public record ResultRow(
     WorkloadFacts workload,
     @Nullable Rules rules,
     @Nullable Prediction estimate,
+    @Nullable Prediction calibrated,
     @Nullable Boolean valid,
     @Nullable Check check,
     @Nullable Measurement measured,
@@ -82,6 +84,7 @@ public record ResultRow(
         workload,
         rules,
         estimate,
+        calibrated,
         valid,
         check,
         measured,

@@ -1,11 +1,14 @@
 package assay.results;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import assay.model.UserError;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
@@ -29,6 +32,7 @@ public final class ResultsWriter implements AutoCloseable {
       file =
           FileChannel.open(
               path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+      expectAlone();
       long size = file.size();
       if (size > 0) {
         ByteBuffer last = ByteBuffer.allocate(1);
@@ -44,6 +48,42 @@ public final class ResultsWriter implements AutoCloseable {
     }
   }
 
+  /**
+   * Opens for appending after a last line that a killed writer left unfinished is taken away; a
+   * whole last line without its end is kept.
+   *
+   * @throws UserError when the file cannot be written
+   */
+  public static ResultsWriter afterCutLine(Path path) {
+    try {
+      if (Files.exists(path)) {
+        byte[] all = Files.readAllBytes(path);
+        int end = all.length;
+        while (end > 0 && all[end - 1] != '\n') {
+          end--;
+        }
+        if (end < all.length && !isRow(new String(all, end, all.length - end, UTF_8))) {
+          try (FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE)) {
+            file.truncate(end);
+            file.force(true);
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw new UserError("cannot mend " + path + ": " + e + "; expected a writable file");
+    }
+    return new ResultsWriter(path);
+  }
+
+  private static boolean isRow(String line) {
+    try {
+      ResultsReader.parse(line);
+      return true;
+    } catch (UserError e) {
+      return false;
+    }
+  }
+
   /** Writes one row and waits until it is on the disk. */
   public void append(ResultRow row) {
     try {
@@ -54,8 +94,24 @@ public final class ResultsWriter implements AutoCloseable {
     }
   }
 
+  /** Two writers would mix their lines; where a file system knows no locks nobody can tell. */
+  private void expectAlone() throws IOException {
+    boolean alone;
+    try {
+      alone = file.tryLock() != null;
+    } catch (OverlappingFileLockException e) {
+      alone = false;
+    } catch (IOException e) {
+      return;
+    }
+    if (!alone) {
+      file.close();
+      throw new UserError("another run is writing " + path + ": expected another folder");
+    }
+  }
+
   private void write(String text) throws IOException {
-    ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+    ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(UTF_8));
     while (bytes.hasRemaining()) {
       file.write(bytes);
     }

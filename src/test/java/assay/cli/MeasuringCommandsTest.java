@@ -185,7 +185,7 @@ class MeasuringCommandsTest {
               .tokens(97, 64)
               .build();
       try (Backend cpu = new CpuBackend();
-          ResultsFolder results = ResultsFolder.create(folder.resolve("broken"))) {
+          ResultsFolder results = ResultsFolder.open(folder.resolve("broken"), false)) {
         Backend broken =
             (Backend)
                 Proxy.newProxyInstance(
@@ -199,15 +199,17 @@ class MeasuringCommandsTest {
                       }
                     });
         return new Measuring(
-                common,
-                broken,
-                new RandomWeights(c, 1),
-                results,
-                StopSignal.NEVER,
-                TimeBudget.SHORT,
-                false,
-                "test")
-            .measure(List.of(Precision.FP32), List.of(new Workload(1, 9, 2)));
+                new Measuring.Setting(
+                    common,
+                    broken,
+                    results,
+                    StopSignal.NEVER,
+                    TimeBudget.SHORT,
+                    false,
+                    "test",
+                    null))
+            .measure(
+                new RandomWeights(c, 1), List.of(Precision.FP32), List.of(new Workload(1, 9, 2)));
       }
     }
   }

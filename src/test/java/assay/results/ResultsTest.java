@@ -198,6 +198,7 @@ class ResultsTest {
             null,
             null,
             null,
+            null,
             List.of(),
             null);
     List<String> lines = ResultsCsv.of(List.of(odd, Rows.full("a"))).lines().toList();

@@ -45,6 +45,18 @@ public final class Rows {
             0.02,
             0.001,
             null),
+        new Prediction(
+            30_000_000L,
+            2_000_000L,
+            1_000_000L,
+            50_000L,
+            0L,
+            33_050_000L,
+            4_000_000_000L,
+            31_000_000L,
+            0.0208,
+            0.00112,
+            "calibration of A CPU"),
         true,
         new Check(true, "logits of 9 tokens", 1e-6, 1e-5, "row 3 id 7: 1.5 for 1.4999"),
         new Measurement(
