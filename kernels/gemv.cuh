@@ -15,7 +15,8 @@
 //
 // fp32 FMA on values converted exactly; blocks of q8 and q4 are summed before they are scaled. Order of summation is
 // fixed. Cost per weight: about 1 FMA per row of x and 1 to 2.5 instructions to unpack: at one row bound by memory for
-// all but q4 (see gemv_mma.cu); from two rows on by L1 reads of x.
+// all but q4; from two rows on by L1 reads of x. A variant on tensor cores (16 rows of weights as the mma's A, up to 8
+// rows of x as its B; the packed layout is made for it) is not written yet.
 #pragma once
 #include "activation.cuh"
 #include "weights.cuh"

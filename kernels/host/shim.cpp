@@ -23,6 +23,7 @@ namespace shim {
 
 Fibre* current;
 Dim3 block_index, block_size, grid_size;
+uint64_t* exchange_slots;
 
 namespace {
 
@@ -53,7 +54,10 @@ struct Piece {
 // One launch at a time: the state of the running block.
 std::mutex launch_mutex;
 std::vector<Thread> threads;
-std::vector<uint64_t> exchange_slots;  // [warp][2][32]
+std::vector<void*> stacks;
+std::vector<uint64_t> slots_of_all;  // [warp][2][32]
+// Lanes of the running warp that have their turn in this round, last first.
+std::vector<Thread*> turns;
 std::vector<Piece> pieces;
 unsigned char* shared_memory;
 size_t shared_used;
@@ -67,10 +71,11 @@ void** running_args;
 // ---- switching stacks
 
 #if defined(__x86_64__)
-extern "C" void shim_switch(void** save, void* to);
+extern "C" __attribute__((visibility("hidden"))) void shim_switch(void** save, void* to);
 asm(R"(
 .text
 .globl shim_switch
+.hidden shim_switch
 .type shim_switch, @function
 shim_switch:
   pushq %rbp
@@ -111,17 +116,38 @@ void prepare_stack(Thread& t) {
 
 void to_scheduler() { shim_switch(&static_cast<Thread*>(current)->stack_pointer, scheduler_stack_pointer); }
 
+// The running fibre stands at a barrier or is done: the next lane of its warp runs, after the last one the scheduler.
+void next_turn() {
+  if (turns.empty()) {
+    to_scheduler();
+    return;
+  }
+  void** save = &static_cast<Thread*>(current)->stack_pointer;
+  Thread* next = turns.back();
+  turns.pop_back();
+  current = next;
+  shim_switch(save, next->stack_pointer);
+}
+
 void enter() {
   running->invoke(running->function, running_args);
   static_cast<Thread*>(current)->state = State::kDone;
-  to_scheduler();
+  next_turn();
   abort();  // a finished fibre is never resumed
 }
 
-void resume(Thread& t) {
-  current = &t;
-  t.state = State::kReady;
-  shim_switch(&scheduler_stack_pointer, t.stack_pointer);
+// Lets all lanes of a warp run, each until it stands at a barrier or is done.
+void run_round(int first, const std::vector<int>& lanes) {
+  turns.clear();
+  for (size_t i = lanes.size(); i-- > 0;) {
+    if (first + lanes[i] < (int)threads.size()) {
+      turns.push_back(&threads[first + lanes[i]]);
+    }
+  }
+  Thread* leader = turns.back();
+  turns.pop_back();
+  current = leader;
+  shim_switch(&scheduler_stack_pointer, leader->stack_pointer);
 }
 
 // ---- the scheduler
@@ -158,13 +184,9 @@ bool same_place(const Thread& a, const Thread& b) {
 bool run_warp(int warp, const std::vector<int>& lanes) {
   int first = warp * kWarp;
   for (;;) {
-    for (int lane : lanes) {
-      if (first + lane < (int)threads.size()) {
-        resume(threads[first + lane]);
-        if (failed) {
-          return false;
-        }
-      }
+    run_round(first, lanes);
+    if (failed) {
+      return false;
     }
     Thread& leader = threads[first];
     for (int lane = 1; lane < kWarp && first + lane < (int)threads.size(); lane++) {
@@ -255,27 +277,25 @@ bool prepare(unsigned block) {
   if (shared_memory == nullptr) {
     shared_memory = static_cast<unsigned char*>(aligned_alloc(1024, kSharedBytes));
   }
-  size_t before = threads.size();
-  for (size_t i = block; i < before; i++) {
-    munmap(static_cast<char*>(threads[i].stack) - kPage, kStackBytes + kPage);
+  // Stacks are kept for the next launch: mapping them takes longer than most kernels do.
+  while (stacks.size() < block) {
+    void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      return false;
+    }
+    mprotect(memory, kPage, PROT_NONE);
+    stacks.push_back(static_cast<char*>(memory) + kPage);
   }
   threads.resize(block);
   for (size_t i = 0; i < block; i++) {
     Thread& t = threads[i];
-    if (i >= before) {
-      void* memory = mmap(nullptr, kStackBytes + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (memory == MAP_FAILED) {
-        threads.resize(i);
-        return false;
-      }
-      mprotect(memory, kPage, PROT_NONE);
-      t.stack = static_cast<char*>(memory) + kPage;
-    }
+    t.stack = stacks[i];
     t.thread = {(unsigned)i, 0, 0};
     t.lane = (int)i % kWarp;
     t.warp = (int)i / kWarp;
   }
-  exchange_slots.assign((block + kWarp - 1) / kWarp * 2 * kWarp, 0);
+  slots_of_all.assign((block + kWarp - 1) / kWarp * 2 * kWarp, 0);
+  exchange_slots = slots_of_all.data();
   return true;
 }
 
@@ -284,7 +304,7 @@ void stop(State state, Site site, unsigned mask) {
   t.state = state;
   t.site = site;
   t.mask = mask;
-  to_scheduler();
+  next_turn();
 }
 
 const Kernel* find(const char* name) {
@@ -310,12 +330,6 @@ void warp_barrier(Site site, unsigned mask) {
     fail("a shuffle of part of a warp (mask %08x)", mask);
   }
   stop(State::kAtWarpBarrier, site, mask);
-}
-
-uint64_t* exchange() {
-  // Two buffers: a lane can be one shuffle ahead of another, never two.
-  unsigned which = current->shuffles++ & 1;
-  return exchange_slots.data() + (current->warp * 2 + which) * kWarp;
 }
 
 void fail(const char* format, ...) {

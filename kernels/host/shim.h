@@ -50,7 +50,7 @@ struct Site {
 
 void block_barrier(Site site);
 void warp_barrier(Site site, unsigned mask);
-uint64_t* exchange();  // 32 slots of this warp for this shuffle
+extern uint64_t* exchange_slots;  // [warp][2][32]
 [[noreturn]] void fail(const char* format, ...);
 
 // Shared memory of the running block: one piece per declaration, filled with 0xFF, with a guard behind it.
@@ -61,6 +61,12 @@ inline void check_aligned(const void* p, size_t bytes) {
   if (reinterpret_cast<uintptr_t>(p) % bytes != 0) {
     fail("address %p is not a multiple of %zu", p, bytes);
   }
+}
+
+// 32 slots of this warp for this shuffle. Two buffers: a lane can be one shuffle ahead of another, never two.
+inline uint64_t* exchange() {
+  unsigned which = current->shuffles++ & 1;
+  return exchange_slots + (current->warp * 2 + which) * kWarp;
 }
 
 template <class T>

@@ -4,10 +4,12 @@ import assay.model.Activation;
 import assay.model.DType;
 import assay.model.NormKind;
 import assay.model.Precision;
+import assay.model.RandomStream;
 import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -107,6 +109,25 @@ public interface Backend extends AutoCloseable {
   void zero(Tensor target);
 
   /**
+   * Fills rows [firstRow, firstRow + rowCount) of a weight from a generator on the device itself,
+   * with the bits that {@link assay.model.WeightSource#read} and {@link #writeWeight} would have
+   * brought; element 0 of the stream is the first of these rows.
+   *
+   * @return false, having done nothing, where the device has no such generator
+   */
+  default boolean generateWeight(Tensor weight, int firstRow, int rowCount, RandomStream stream) {
+    return false;
+  }
+
+  /**
+   * Largest magnitude of the first {@code count} elements of a stream; empty where {@link
+   * #generateWeight} is false.
+   */
+  default OptionalDouble largestGenerated(RandomStream stream, long count) {
+    return OptionalDouble.empty();
+  }
+
+  /**
    * Fills F32 {@code out} with the device's uniform random numbers in [0, 1), the same for the same
    * seed on the same kind of back end.
    */
@@ -118,8 +139,9 @@ public interface Backend extends AutoCloseable {
   void await();
 
   /**
-   * Runs {@code body} once, recording the operations that it enqueues (they do run). The body must
-   * enqueue operations only, no transfers.
+   * Records the operations that {@code body} enqueues; on the device they run once. The body must
+   * enqueue operations only, no transfers, and may be called more than once (to run them, then to
+   * capture them).
    */
   Recording record(Runnable body);
 

@@ -3,9 +3,11 @@ package assay.checkpoint;
 import assay.model.BlockFormat;
 import assay.model.DType;
 import assay.model.ModelConfig;
+import assay.model.RandomStream;
 import assay.model.TensorSpec;
 import assay.model.WeightSource;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /**
  * Weights of any shape from a seed: every element is a function of (seed, tensor, index) alone, so
@@ -106,6 +108,11 @@ public final class RandomWeights implements WeightSource {
       }
       BlockFormat.encodeRow(type, row, 0, columns, out, r * type.rowBytes(columns));
     }
+  }
+
+  @Override
+  public Optional<RandomStream> randomStream(TensorSpec spec) {
+    return Optional.of(new RandomStream(key(seed, spec), scale(spec), offset(spec)));
   }
 
   @Override

@@ -52,6 +52,9 @@ final class WeightLoader {
 
   private static void loadMatrix(Backend backend, WeightSource source, Weights.Placement p) {
     Tensor t = p.tensor();
+    if (generated(backend, source, p)) {
+      return;
+    }
     long rowBytes = t.type().rowBytes(t.columns());
     int rows = Math.toIntExact(p.spec().rows());
     int chunk = Math.clamp(STAGING_BYTES / rowBytes, 1, rows);
@@ -63,6 +66,18 @@ final class WeightLoader {
         backend.writeWeight(t, p.first() + first, count, staging.asSlice(0, rowBytes * count));
       }
     }
+  }
+
+  /** Random weights need not cross the bus where the device makes the same bits itself. */
+  private static boolean generated(Backend backend, WeightSource source, Weights.Placement p) {
+    if (normalizes(source.config(), p.spec())) {
+      return false;
+    }
+    int rows = Math.toIntExact(p.spec().rows());
+    return source
+        .randomStream(p.spec())
+        .map(stream -> backend.generateWeight(p.tensor(), p.first(), rows, stream))
+        .orElse(false);
   }
 
   private static void convert(
@@ -142,26 +157,34 @@ final class WeightLoader {
    * The factor that maps a matrix' largest magnitude to e4m3's largest finite value; 1 while only
    * planning.
    */
-  static float f8Scale(WeightSource source, List<TensorSpec> specs, TensorAllocator allocator) {
+  static float f8Scale(
+      Backend backend, WeightSource source, List<TensorSpec> specs, TensorAllocator allocator) {
     if (allocator instanceof TensorPlan) {
       return 1;
     }
-    double largest =
-        specs.stream()
-            .flatMapToDouble(
-                spec ->
-                    IntStream.range(0, Math.toIntExact(spec.rows()))
-                        .parallel()
-                        .mapToDouble(
-                            row -> {
-                              double max = 0;
-                              for (float v : readFloats(source, spec, row, 1)) {
-                                max = Math.max(max, Math.abs(v));
-                              }
-                              return max;
-                            }))
-            .max()
-            .orElse(0);
+    double largest = specs.stream().mapToDouble(s -> largest(backend, source, s)).max().orElse(0);
     return largest == 0 ? 1 : (float) (largest / F8_MAX);
+  }
+
+  private static double largest(Backend backend, WeightSource source, TensorSpec spec) {
+    return source.randomStream(spec).stream()
+        .flatMapToDouble(s -> backend.largestGenerated(s, spec.elements()).stream())
+        .findFirst()
+        .orElseGet(() -> largestRead(source, spec));
+  }
+
+  private static double largestRead(WeightSource source, TensorSpec spec) {
+    return IntStream.range(0, Math.toIntExact(spec.rows()))
+        .parallel()
+        .mapToDouble(
+            row -> {
+              double max = 0;
+              for (float v : readFloats(source, spec, row, 1)) {
+                max = Math.max(max, Math.abs(v));
+              }
+              return max;
+            })
+        .max()
+        .orElse(0);
   }
 }

@@ -168,7 +168,7 @@ final class Weights {
       int columns = Math.toIntExact(spec(layer, roles[0]).columns());
       Tensor t = backend.weight(allocator, type, rows, columns);
       if (type == DType.F8E4M3) {
-        t = t.scaledBy(WeightLoader.f8Scale(source, specsOf(layer, roles), allocator));
+        t = t.scaledBy(WeightLoader.f8Scale(backend, source, specsOf(layer, roles), allocator));
       }
       int first = 0;
       for (WeightRole role : roles) {

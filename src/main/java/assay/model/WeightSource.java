@@ -2,6 +2,7 @@ package assay.model;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Where weights come from: files or a seeded generator. Rows are always in the order and
@@ -25,6 +26,14 @@ public interface WeightSource extends AutoCloseable {
    * @throws UserError when the source does not hold such a tensor
    */
   void read(TensorSpec spec, int firstRow, int rowCount, DType type, MemorySegment out);
+
+  /**
+   * The generator of a tensor's elements, where they come from one: a device with the same
+   * generator then fills its memory with the same bits by itself.
+   */
+  default Optional<RandomStream> randomStream(TensorSpec spec) {
+    return Optional.empty();
+  }
 
   /**
    * NaN and infinite values seen by {@link #read} so far, by the source's name of the tensor; empty

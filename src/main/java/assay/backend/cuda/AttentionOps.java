@@ -3,14 +3,13 @@ package assay.backend.cuda;
 import assay.backend.AttentionSpec;
 import assay.backend.OpShapes;
 import assay.backend.StepState;
-import assay.model.DType;
 import assay.model.UserError;
 import assay.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Attention: one token a sequence goes to the split-key kernel, passes of several tokens to the
- * tiled kernel on tensor cores where the types allow it, else to the one on CUDA cores.
+ * tiled kernel.
  */
 final class AttentionOps {
   /** Largest headDim that the kernels hold. */
@@ -25,19 +24,17 @@ final class AttentionOps {
   private static final int VALUE_TILE = 64;
   private final KernelTable t;
   private final int smCount;
-  private final boolean tensorCores;
   private long partials;
 
   /**
    * For a device.
    *
    * @param smCount its multiprocessors
-   * @param tensorCores compute capability 8.0 or more
+   * @param tensorCores compute capability 8.0 or more; no kernel uses them yet
    */
   AttentionOps(KernelTable table, int smCount, boolean tensorCores) {
     this.t = table;
     this.smCount = smCount;
-    this.tensorCores = tensorCores;
   }
 
   /** Scratch bytes of the split-key kernel: a maximum, a sum and headDim values for each split. */
@@ -77,11 +74,6 @@ final class AttentionOps {
     return headDim > 128 ? 16 : 32;
   }
 
-  /** Query rows of a block of {@link Kernel#ATTENTION_MMA}. */
-  static int mmaRowsPerBlock(int headDim) {
-    return headDim > 128 ? 64 : 128;
-  }
-
   /** {@link assay.backend.Backend#attention}. */
   void attention(
       AttentionSpec s,
@@ -97,10 +89,8 @@ final class AttentionOps {
     }
     if (s.tokensPerSequence() == 1 && splitsKeys(s, kCache, vCache)) {
       decode(s, q, kCache, vCache, state, mask, out);
-    } else if (usesTensorCores(s, q, kCache, out)) {
-      tiled(Kernel.ATTENTION_MMA, s, q, kCache, vCache, state, mask, out);
     } else {
-      tiled(Kernel.ATTENTION, s, q, kCache, vCache, state, mask, out);
+      tiled(s, q, kCache, vCache, state, mask, out);
     }
   }
 
@@ -109,23 +99,7 @@ final class AttentionOps {
     return s.headDim() % 8 == 0 && t.address(kCache) % 16 == 0 && t.address(vCache) % 16 == 0;
   }
 
-  /** 16-byte loads need whole vectors: headDim a multiple of 8, aligned rows. */
-  private boolean usesTensorCores(AttentionSpec s, Tensor q, Tensor cache, Tensor out) {
-    return tensorCores
-        && q.type() != DType.F32
-        && q.type() == cache.type()
-        && s.headDim() % 8 == 0
-        && aligned(q)
-        && aligned(cache)
-        && aligned(out);
-  }
-
-  private boolean aligned(Tensor x) {
-    return t.address(x) % 16 == 0 && x.rowStrideBytes() % 16 == 0;
-  }
-
   private void tiled(
-      Kernel kernel,
       AttentionSpec s,
       Tensor q,
       Tensor kCache,
@@ -133,19 +107,16 @@ final class AttentionOps {
       StepState state,
       @Nullable Tensor mask,
       Tensor out) {
-    boolean mma = kernel == Kernel.ATTENTION_MMA;
-    KernelArgs args =
-        t.args()
-            .ptr(t.address(out))
-            .i32(KernelTable.ld(out))
-            .ptr(t.address(q))
-            .i32(KernelTable.ld(q))
-            .ptr(t.address(kCache))
-            .ptr(t.address(vCache));
-    if (!mma) {
-      args.i32(KernelTable.activation(q.type())).i32(KernelTable.activation(kCache.type()));
-    }
-    args.ptr(t.address(state.counters()))
+    t.args()
+        .ptr(t.address(out))
+        .i32(KernelTable.ld(out))
+        .ptr(t.address(q))
+        .i32(KernelTable.ld(q))
+        .ptr(t.address(kCache))
+        .ptr(t.address(vCache))
+        .i32(KernelTable.activation(q.type()))
+        .i32(KernelTable.activation(kCache.type()))
+        .ptr(t.address(state.counters()))
         .ptr(t.address(state.keyStart()))
         .ptr(t.addressOrNone(mask))
         .i32(s.batch())
@@ -159,10 +130,9 @@ final class AttentionOps {
         .flag(s.alibi())
         .i32(s.maxSeqLen());
     int dim = headDimVariant(s.headDim());
-    int variant = mma ? 3 * (q.type() == DType.F16 ? 0 : 1) + dim : dim;
     long rows = (long) s.tokensPerSequence() * (s.nHeads() / s.nKvHeads());
-    long tiles = Math.ceilDiv(rows, mma ? mmaRowsPerBlock(s.headDim()) : rowsPerBlock(s.headDim()));
-    t.launch(kernel, variant, tiles, s.nKvHeads(), s.batch());
+    long tiles = Math.ceilDiv(rows, rowsPerBlock(s.headDim()));
+    t.launch(Kernel.ATTENTION, dim, tiles, s.nKvHeads(), s.batch());
   }
 
   private void decode(

@@ -161,13 +161,7 @@ enum Kernel {
   // ---- attention
 
   /** Tiled online softmax on CUDA cores in fp32; any types; variants bound headDim. */
-  ATTENTION("attention", 256, Variants.HEAD_DIMS, Variants.attentionParams(true)),
-  /** Tiled online softmax on tensor cores; q, cache and out of one type. */
-  ATTENTION_MMA(
-      "attention_mma",
-      128,
-      Variants.product(Variants.HALVES, Variants.HEAD_DIMS),
-      Variants.attentionParams(false)),
+  ATTENTION("attention", 256, Variants.HEAD_DIMS, Variants.attentionParams()),
   /** One token a sequence: keys split over blocks; variants are cache, headDim, heads a group. */
   ATTENTION_DECODE(
       "attention_decode_*",
@@ -280,10 +274,6 @@ enum Kernel {
       Variants.product(
           Variants.product(Variants.WEIGHTS, Variants.ACTIVATIONS), List.of("n1", "n8")),
       Variants.gemvParams(true)),
-  /** The same as {@link #GEMV} for up to 8 rows on tensor cores. */
-  GEMV_MMA("gemv_mma", 256, Variants.MMA_WEIGHTS, Variants.gemvMmaParams(false)),
-  /** The same as {@link #GEMV_GLU} for up to 8 rows on tensor cores. */
-  GEMV_MMA_GLU("gemv_mma", 256, Variants.MMA_WEIGHTS, Variants.gemvMmaParams(true)),
 
   // ---- formats
 
@@ -490,7 +480,6 @@ enum Kernel {
     int sharedBytes() {
       return switch (kernel) {
         case ATTENTION -> SharedBytes.attention(headDimBound());
-        case ATTENTION_MMA -> SharedBytes.attentionMma(headDimBound());
         default -> 0;
       };
     }
@@ -542,19 +531,12 @@ enum Kernel {
       int rows = AttentionOps.rowsPerBlock(headDim);
       return 4 * (rows * headDim + 32 * (headDim + 4) + rows * 36);
     }
-
-    /** Q rows and two stages of K and V tiles, 16 bits an element. */
-    static int attentionMma(int headDim) {
-      int keys = headDim > 128 ? 32 : 64;
-      return 2 * headDim * (AttentionOps.mmaRowsPerBlock(headDim) + 4 * keys);
-    }
   }
 
   /** Lists of suffixes and shared parameter lists. */
   private static final class Variants {
     static final List<String> ONE = List.of("");
     static final List<String> ACTIVATIONS = List.of("f32", "f16", "bf16");
-    static final List<String> HALVES = List.of("f16", "bf16");
     static final List<String> WEIGHTS = List.of("f32", "f16", "bf16", "f8", "q8", "q4");
     static final List<String> BLOCKED = List.of("q8", "q4");
     static final List<String> HEAD_DIMS = List.of("d64", "d128", "d256");
@@ -562,9 +544,6 @@ enum Kernel {
     /** From the fp32 residual stream to activations, and among activations. */
     static final List<String> FROM_RESIDUAL =
         List.of("f32_f32", "f32_f16", "f32_bf16", "f16_f16", "bf16_bf16");
-
-    static final List<String> MMA_WEIGHTS =
-        List.of("f16_f16", "bf16_bf16", "f8_f16", "f8_bf16", "q8_f16", "q4_f16");
 
     static List<String> product(List<String> a, List<String> b) {
       return a.stream().flatMap(x -> b.stream().map(y -> x + "_" + y)).toList();
@@ -579,12 +558,10 @@ enum Kernel {
       return p.toArray(Param[]::new);
     }
 
-    static Param[] attentionParams(boolean typed) {
+    static Param[] attentionParams() {
       List<Param> p = new ArrayList<>(List.of(ptr("out"), i32("ldOut"), ptr("q"), i32("ldQ")));
       p.addAll(List.of(ptr("kCache"), ptr("vCache")));
-      if (typed) {
-        p.addAll(List.of(i32("qType"), i32("kvType")));
-      }
+      p.addAll(List.of(i32("qType"), i32("kvType")));
       p.addAll(List.of(ptr("counters"), ptr("keyStart"), ptr("mask"), i32("batch")));
       p.addAll(List.of(i32("tokensPerSequence"), i32("nHeads"), i32("nKvHeads"), i32("headDim")));
       p.addAll(List.of(f32("scale"), i32("causal"), i32("window"), i32("alibi")));
@@ -593,12 +570,6 @@ enum Kernel {
     }
 
     static Param[] gemvParams(boolean glu) {
-      List<Param> p = new ArrayList<>(List.of(gemvMmaParams(glu)));
-      p.add(i32("warpsPerRow"));
-      return p.toArray(Param[]::new);
-    }
-
-    static Param[] gemvMmaParams(boolean glu) {
       List<Param> p = new ArrayList<>(List.of(ptr("out"), i32("ldOut")));
       if (!glu) {
         p.add(i32("outIsF32"));
@@ -606,7 +577,7 @@ enum Kernel {
       p.addAll(List.of(ptr("x"), i32("ldX"), ptr("weight"), ptr("scales"), f32("weightScale")));
       p.add(ptr("bias"));
       p.add(i32(glu ? "activation" : "accumulate"));
-      p.addAll(List.of(i32("n"), i32("rows"), i32("columns")));
+      p.addAll(List.of(i32("n"), i32("rows"), i32("columns"), i32("warpsPerRow")));
       return p.toArray(Param[]::new);
     }
   }

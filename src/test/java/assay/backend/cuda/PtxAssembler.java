@@ -1,9 +1,12 @@
 package assay.backend.cuda;
 
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Pattern;
+import java.util.zip.GZIPInputStream;
 import jcuda.nvptxcompiler.JNvPTXCompiler;
 import jcuda.nvptxcompiler.nvPTXCompilerHandle;
 
@@ -25,9 +28,17 @@ final class PtxAssembler {
     for (int i = 0; i < args.length; i += 2) {
       Path file = Path.of(args[i]);
       System.out.println("FILE " + file.getFileName() + " " + args[i + 1]);
-      good &= assemble(Files.readString(file), args[i + 1]);
+      good &= assemble(read(file), args[i + 1]);
     }
     System.exit(good ? 0 : 1);
+  }
+
+  /** The text of a file, compressed or not. */
+  static String read(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file);
+        InputStream text = file.toString().endsWith(".gz") ? new GZIPInputStream(in) : in) {
+      return new String(text.readAllBytes(), StandardCharsets.US_ASCII);
+    }
   }
 
   private static boolean assemble(String ptx, String architecture) {

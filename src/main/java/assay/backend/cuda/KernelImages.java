@@ -1,0 +1,12 @@
+package assay.backend.cuda;
+
+/** The PTX of kernels' modules. */
+interface KernelImages {
+  /**
+   * The best text for a card.
+   *
+   * @param module a file of {@code kernels/} without its ending
+   * @param sm compute capability, 90 for 9.0
+   */
+  byte[] ptx(String module, int sm);
+}

@@ -1,0 +1,197 @@
+package assay.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The committed PTX: made from today's sources, agreeing with {@link Kernel}, and accepted by an
+ * assembler for each target, without spilled registers.
+ */
+class PtxTest {
+  private static final Path PTX = Path.of("src/main/resources/assay/backend/cuda/ptx");
+  private static final Path TABLE = Path.of("target", "kernel-registers.csv");
+  private static final Pattern ENTRY =
+      Pattern.compile("\\.visible \\.entry (\\w+)\\(([^)]*)\\)\\s+\\.maxntid (\\d+), 1, 1");
+  private static final Pattern TYPE = Pattern.compile("\\.param (\\.\\w+)");
+  private static final Pattern COMPILED = Pattern.compile("Compiling entry function '(\\w+)'");
+  private static final Pattern SPILLS = Pattern.compile("(\\d+) bytes spill stores, (\\d+) bytes");
+  private static final Pattern REGISTERS = Pattern.compile("Used (\\d+) registers");
+
+  private static List<String> index() throws IOException {
+    return Files.readAllLines(PTX.resolve("index.txt"));
+  }
+
+  private static List<Path> files() throws IOException {
+    List<Path> out = new ArrayList<>();
+    for (String line : index().subList(1, index().size())) {
+      out.add(PTX.resolve(line.replace(' ', '.') + ".ptx.gz"));
+    }
+    return out;
+  }
+
+  @Test
+  void isMadeFromTheseSources() throws Exception {
+    MessageDigest sum = MessageDigest.getInstance("SHA-256");
+    for (String ending : List.of(".cu", ".cuh")) {
+      try (Stream<Path> sources = Files.list(Path.of("kernels"))) {
+        for (Path p : sources.filter(p -> p.toString().endsWith(ending)).sorted().toList()) {
+          sum.update(Files.readAllBytes(p));
+        }
+      }
+    }
+    assertEquals(
+        "sources " + HexFormat.of().formatHex(sum.digest()),
+        index().getFirst(),
+        "kernels/ has changed: run scripts/build-kernels");
+  }
+
+  @Test
+  void agreesWithTheEnum() throws IOException {
+    Map<String, Kernel.Entry> known = new TreeMap<>();
+    for (Kernel k : Kernel.values()) {
+      k.entries().forEach(e -> known.put(e.name(), e));
+    }
+    TreeSet<String> seen = new TreeSet<>();
+    for (Path file : files()) {
+      Matcher m = ENTRY.matcher(PtxAssembler.read(file));
+      while (m.find()) {
+        Kernel.Entry entry = known.get(m.group(1));
+        assertTrue(entry != null, file + " has an entry nobody knows: " + m.group(1));
+        seen.add(entry.name());
+        assertTrue(file.getFileName().toString().startsWith(entry.module() + "."), m.group(1));
+        assertEquals(entry.kernel().block(), Integer.parseInt(m.group(3)), m.group(1));
+        List<String> types = TYPE.matcher(m.group(2)).results().map(r -> r.group(1)).toList();
+        List<String> expected =
+            entry.kernel().params().stream().map(p -> p.kind().ptxType()).toList();
+        assertEquals(expected, types, m.group(1));
+      }
+    }
+    assertEquals(known.keySet(), seen);
+  }
+
+  /** Also leaves registers and spills of every kernel in {@code target/kernel-registers.csv}. */
+  @Test
+  void assemblesWithoutSpills() throws Exception {
+    List<String> log = assembleAll();
+    List<String> table = new ArrayList<>(List.of("file,kernel,registers,spill_bytes"));
+    List<String> spilling = new ArrayList<>();
+    String file = "";
+    String kernel = "";
+    int spills = 0;
+    for (String line : log) {
+      Matcher compiled = COMPILED.matcher(line);
+      Matcher spill = SPILLS.matcher(line);
+      Matcher registers = REGISTERS.matcher(line);
+      if (line.startsWith("FILE ")) {
+        file = line.split(" ")[1];
+      } else if (compiled.find()) {
+        kernel = compiled.group(1);
+      } else if (spill.find()) {
+        spills = Integer.parseInt(spill.group(1)) + Integer.parseInt(spill.group(2));
+      } else if (registers.find()) {
+        table.add("%s,%s,%s,%d".formatted(file, kernel, registers.group(1), spills));
+        if (spills > 0) {
+          spilling.add(file + " " + kernel);
+        }
+      }
+    }
+    Files.write(TABLE, table);
+    int entries = 0;
+    for (Path p : files()) {
+      entries += (int) ENTRY.matcher(PtxAssembler.read(p)).results().count();
+    }
+    assertEquals(entries, table.size() - 1, "kernels in the assembler's log");
+    assertEquals(List.of(), spilling);
+  }
+
+  /** Two processes, each with every second file of those ordered by size. */
+  private static List<String> assembleAll() throws Exception {
+    List<Path> bySize = new ArrayList<>(files());
+    bySize.sort(Comparator.comparingLong(p -> p.toFile().length()));
+    List<List<String>> commands = List.of(assembler(), assembler());
+    for (int i = 0; i < bySize.size(); i++) {
+      String name = bySize.get(i).getFileName().toString().replace(".ptx.gz", "");
+      commands
+          .get(i % 2)
+          .addAll(List.of(bySize.get(i).toString(), name.substring(name.lastIndexOf('.') + 1)));
+    }
+    List<Started> started = new ArrayList<>();
+    for (List<String> command : commands) {
+      started.add(start(command));
+    }
+    List<String> log = new ArrayList<>();
+    for (Started s : started) {
+      log.addAll(finish(s, 0));
+    }
+    return log;
+  }
+
+  /** The check can fail: an instruction that PTX 8.0 has not is refused, garbage is not tried. */
+  @Test
+  void refusesWhatIsNoPtx() throws Exception {
+    Path folder = Files.createDirectories(Path.of("target", "ptx-test"));
+    Path garbage = Files.writeString(folder.resolve("garbage.ptx"), "not PTX at all");
+    Path unknown =
+        Files.writeString(
+            folder.resolve("unknown.ptx"),
+            ".version 8.0\n.target sm_75\n.address_size 64\n.visible .entry k()\n{\n  frob;\n}\n");
+    for (Path p : List.of(garbage, unknown)) {
+      List<String> command = assembler();
+      command.addAll(List.of(p.toString(), "sm_75"));
+      List<String> log = finish(start(command), 1);
+      assertTrue(log.stream().anyMatch(l -> l.startsWith("ERROR")), log.toString());
+    }
+  }
+
+  /** A JVM of its own: the assembler takes it down on what it does not expect. */
+  private static List<String> assembler() throws IOException {
+    Path natives = Files.createDirectories(Path.of("target", "ptx-natives")).toAbsolutePath();
+    return new ArrayList<>(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Djava.io.tmpdir=" + natives,
+            "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            PtxAssembler.class.getName()));
+  }
+
+  private record Started(Process process, Path out) {}
+
+  private static Started start(List<String> command) throws IOException {
+    Path out = Files.createTempFile(Path.of("target"), "ptx", ".log");
+    return new Started(
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(out.toFile()).start(),
+        out);
+  }
+
+  private static List<String> finish(Started s, int expectedExit) throws Exception {
+    assertTrue(s.process.waitFor(5, TimeUnit.MINUTES), "the assembler hangs");
+    List<String> log = Files.readAllLines(s.out, StandardCharsets.UTF_8);
+    Files.delete(s.out);
+    assertEquals(
+        expectedExit,
+        s.process.exitValue(),
+        () -> String.join("\n", log.stream().filter(l -> !l.startsWith("ptxas info")).toList()));
+    return log;
+  }
+}
