@@ -14,7 +14,19 @@ public record Golden(String name, Path folder) {
   /** Every folder. */
   public static List<Golden> all() {
     return List.of(
-            "llama", "llama-sharded", "llama-bf16", "llama3-rope", "qwen2", "gpt2", "mistral")
+            "llama",
+            "llama-sharded",
+            "llama-bf16",
+            "llama-bias-linear",
+            "llama3-rope",
+            "qwen2",
+            "qwen3",
+            "qwen3-window",
+            "gpt2",
+            "mistral",
+            "baichuan",
+            "baichuan2",
+            "baichuan2-alibi")
         .stream()
         .map(n -> new Golden(n, Path.of("src/test/resources/golden", n)))
         .toList();
