@@ -39,8 +39,8 @@ public interface Backend extends AutoCloseable {
   String arithmetic(Precision precision, boolean prefill);
 
   /**
-   * How matrix products of this precision round the activations that enter them, in {@code prefill}
-   * of many rows or decode of few.
+   * How matrix products of this precision round the activations that enter them: products of
+   * several rows, as in {@code prefill} and in decode of a batch, or of one.
    */
   default InputRounding inputRounding(Precision precision, boolean prefill) {
     return InputRounding.NONE;

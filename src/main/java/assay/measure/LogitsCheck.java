@@ -73,7 +73,7 @@ public final class LogitsCheck {
     stop.check();
     long kvElements = 2L * batch * tokens * c.kvDim() * c.nLayers();
     Backend noisy =
-        new RoundingNoiseBackend(reference, device, small.precision(), batch, kvElements, SEED);
+        new RoundingNoiseBackend(reference, device, small.precision(), kvElements, SEED);
     float[] disturbed = logits(noisy, weights, small, prompts);
     stop.check();
 

@@ -42,27 +42,19 @@ final class RoundingNoiseBackend extends ForwardingBackend {
 
   private final Backend device;
   private final Precision precision;
-  private final int batch;
   private final long kvElements;
   private final SplittableRandom random;
 
   /**
    * @param reference the judge
    * @param device whose arithmetic is imitated; only asked what it is
-   * @param batch sequences: passes of so many rows are decode passes
    * @param kvElements elements that the whole check writes to the KV cache
    */
   RoundingNoiseBackend(
-      Backend reference,
-      Backend device,
-      Precision precision,
-      int batch,
-      long kvElements,
-      long seed) {
+      Backend reference, Backend device, Precision precision, long kvElements, long seed) {
     super(reference);
     this.device = device;
     this.precision = precision;
-    this.batch = batch;
     this.kvElements = kvElements;
     this.random = new SplittableRandom(seed);
   }
@@ -99,7 +91,7 @@ final class RoundingNoiseBackend extends ForwardingBackend {
 
   @Override
   public void matmul(Tensor x, Tensor weight, Tensor out, boolean accumulate) {
-    InputRounding rounding = device.inputRounding(precision, x.rows() > batch);
+    InputRounding rounding = device.inputRounding(precision, x.rows() > 1);
     if (rounding == InputRounding.NONE) {
       super.matmul(x, weight, out, accumulate);
     } else {

@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 public abstract class AbstractBackendTest {
   private static final double F32 = 0x1p-24;
-  private Backend backend;
+  protected Backend backend;
   private Lab lab;
   private Lab judge;
 

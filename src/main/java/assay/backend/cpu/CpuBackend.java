@@ -110,12 +110,12 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
 
   @Override
   public String arithmetic(Precision precision, boolean prefill) {
-    return kernels.arithmetic(precision.weightType());
+    return kernels.arithmetic(precision.weightType(), prefill);
   }
 
   @Override
   public InputRounding inputRounding(Precision precision, boolean prefill) {
-    return kernels.inputRounding(precision.weightType());
+    return kernels.inputRounding(precision.weightType(), prefill);
   }
 
   @Override

@@ -60,6 +60,7 @@ final class Assembler {
     VDIVPS(1, 0, 0, 0x5E, 64),
     VFMADD231PS(2, 1, 0, 0xB8, 64),
     VDPBF16PS(2, 2, 0, 0x52, 64),
+    VCVTNE2PS2BF16(2, 3, 0, 0x72, 64),
     VPDPBUSD(2, 1, 0, 0x50, 64),
     VPXORD(1, 1, 0, 0xEF, 64),
     VPANDD(1, 1, 0, 0xDB, 64),

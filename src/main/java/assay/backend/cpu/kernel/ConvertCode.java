@@ -10,8 +10,8 @@ import assay.backend.cpu.kernel.Assembler.Mem;
 import assay.backend.cpu.kernel.Assembler.Op;
 
 /**
- * Machine code for conversions of rows: fp16 to fp32 and back, fp32 to blocks of int8. Arguments:
- * rdi from, rsi to, rdx count, rcx extra.
+ * Machine code for conversions of rows: fp16 to fp32 and back, fp32 to bf16 and to blocks of int8.
+ * Arguments: rdi from, rsi to, rdx count, rcx extra.
  */
 final class ConvertCode {
   private static final int BLOCK = 32;
@@ -46,6 +46,23 @@ final class ConvertCode {
     a.v(Op.VMOVUPS_LOAD, X0, Mem.at(RDI, 0));
     a.v(Op.VCVTPS2PH_STORE, X0, 0, Mem.at(RSI, 0), 0);
     advance(a, 64, 32, loop);
+    return a.bytes();
+  }
+
+  /**
+   * rdx times 32 fp32 to the nearest bf16, ties to even; subnormals become zeros, as vdpbf16ps
+   * takes them anyway. Needs AVX512_BF16.
+   */
+  static byte[] floatToBf16() {
+    Assembler a = new Assembler();
+    Label loop = new Label();
+    a.bind(loop);
+    a.v(Op.VMOVUPS_LOAD, X0, Mem.at(RDI, 0));
+    a.v(Op.VMOVUPS_LOAD, X1, Mem.at(RDI, 64));
+    // The first source becomes the upper half.
+    a.v(Op.VCVTNE2PS2BF16, X0, X1, X0);
+    a.v(Op.VMOVUPS_STORE, X0, Mem.at(RSI, 0));
+    advance(a, 128, 64, loop);
     return a.bytes();
   }
 

@@ -20,8 +20,8 @@ import assay.model.DType;
 /**
  * Machine code for C[m][16n + lane] (+)= Σ_k x[m][k] · w[n][k][lane], m &lt; rows, n &lt; panels:
  * fp32 x, and fp32, fp16 or bf16 weights in panels of 16 rows ({@code PanelLayout}), widened to
- * fp32 exactly. All of C's tile stays in registers: per k one load per panel, one broadcast per
- * row, rows·panels FMAs.
+ * fp32 exactly; or x and weights both bf16, two k at a time (vdpbf16ps). All of C's tile stays in
+ * registers: per k one load per panel, one broadcast per row, rows·panels FMAs.
  *
  * <p>Arguments: rdi w, rsi x, rdx C, rcx bytes between rows of C, r8 number of k, r9 bytes from
  * panel to panel; on the stack: how many groups of {@code panels} panels to do one after the other,
@@ -46,6 +46,9 @@ final class FloatTileCode {
   private final int panels;
   private final int xRowBytes;
 
+  /** Whether x is bf16 like the weights, for vdpbf16ps. */
+  private final boolean dot;
+
   /** Elements of k that one step consumes; bf16 comes in pairs. */
   private final int stepK;
 
@@ -57,8 +60,9 @@ final class FloatTileCode {
    */
   private final int sets;
 
-  private FloatTileCode(DType type, int rows, int panels, int xRowBytes) {
+  private FloatTileCode(DType type, boolean dot, int rows, int panels, int xRowBytes) {
     this.type = type;
+    this.dot = dot;
     this.rows = rows;
     this.panels = panels;
     this.xRowBytes = xRowBytes;
@@ -73,10 +77,19 @@ final class FloatTileCode {
 
   /** The code for tiles of {@code rows} × {@code panels}, at most 24 in product and 2 panels. */
   static byte[] generate(DType type, int rows, int panels, int xRowBytes) {
+    return generate(type, false, rows, panels, xRowBytes);
+  }
+
+  /** The same for bf16 weights and x of bf16; an odd number of k has a zero behind its last x. */
+  static byte[] generateDot(int rows, int panels, int xRowBytes) {
+    return generate(DType.BF16, true, rows, panels, xRowBytes);
+  }
+
+  private static byte[] generate(DType type, boolean dot, int rows, int panels, int xRowBytes) {
     if (rows * panels > ACCUMULATORS || panels > 2) {
       throw new IllegalArgumentException(rows + " x " + panels + " do not fit the registers");
     }
-    FloatTileCode code = new FloatTileCode(type, rows, panels, xRowBytes);
+    FloatTileCode code = new FloatTileCode(type, dot, rows, panels, xRowBytes);
     code.emit();
     return code.a.bytes();
   }
@@ -90,7 +103,7 @@ final class FloatTileCode {
   }
 
   private void emit() {
-    if (type == DType.BF16) {
+    if (type == DType.BF16 && !dot) {
       a.constant(HIGH_HALVES, 0xffff0000);
     }
     Panels loop = new Panels(a, panels);
@@ -139,13 +152,17 @@ final class FloatTileCode {
 
   private void advance(int steps) {
     a.addImm(RDI, steps * stepBytes);
-    a.addImm(RSI, steps * stepK * Float.BYTES);
+    a.addImm(RSI, steps * stepK * xBytes());
+  }
+
+  private int xBytes() {
+    return dot ? Short.BYTES : Float.BYTES;
   }
 
   private void step(int set, int u) {
     int at = u * stepBytes;
-    int x = u * stepK * Float.BYTES;
-    if (type == DType.BF16) {
+    int x = u * stepK * xBytes();
+    if (type == DType.BF16 && !dot) {
       // A lane holds k in its low and k + 1 in its high half.
       for (int n = 0; n < panels; n++) {
         a.v(Op.VMOVUPS_LOAD, W + 2 + n, w(n, at));
@@ -165,16 +182,17 @@ final class FloatTileCode {
   }
 
   private void multiply(int set, int w, int xOffset) {
+    Op multiplyAdd = dot ? Op.VDPBF16PS : Op.VFMADD231PS;
     for (int m = 0; m < rows; m++) {
       Mem x = Mem.at(RSI, m * xRowBytes + xOffset);
       if (panels == 1) {
-        a.vBroadcast(Op.VFMADD231PS, sum(set, m, 0), w, x);
+        a.vBroadcast(multiplyAdd, sum(set, m, 0), w, x);
         continue;
       }
       int register = X + m % 3;
       a.v(Op.VBROADCASTSS, register, x);
       for (int n = 0; n < panels; n++) {
-        a.v(Op.VFMADD231PS, sum(set, m, n), w + n, register);
+        a.v(multiplyAdd, sum(set, m, n), w + n, register);
       }
     }
   }
@@ -189,7 +207,9 @@ final class FloatTileCode {
     a.jz(even);
     for (int n = 0; n < panels; n++) {
       a.v(Op.VPMOVZXWD, W + n, w(n, 0));
-      a.shiftLeft(W + n, W + n, 16);
+      if (!dot) {
+        a.shiftLeft(W + n, W + n, 16);
+      }
     }
     multiply(0, W, 0);
     a.addImm(RDI, 32);

@@ -2,6 +2,7 @@ package assay.backend.cpu.kernel;
 
 import assay.backend.InputRounding;
 import assay.model.DType;
+import assay.model.NumberFormat;
 import java.io.IOException;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -28,6 +29,8 @@ public final class GeneratedKernels implements Kernels {
   private static final Set<String> NEEDED =
       Set.of("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni");
 
+  private static final String BF16_FLAG = "avx512_bf16";
+
   /** Rows of a tile: with two panels 24 of the 32 registers are sums. */
   private static final int TILE_ROWS = 12;
 
@@ -40,7 +43,9 @@ public final class GeneratedKernels implements Kernels {
    */
   private static final int SKEW_BYTES = 64;
 
+  private static final int DOT_BLOCK = 1024;
   private static final int FLOAT_ROW_BYTES = FLOAT_BLOCK * Float.BYTES + SKEW_BYTES;
+  private static final int DOT_ROW_BYTES = DOT_BLOCK * Short.BYTES + SKEW_BYTES;
   private static final int INT_ROW_BYTES =
       INT_BLOCK / 32 * BlockTileCode.X_BLOCK_BYTES + SKEW_BYTES;
 
@@ -58,35 +63,62 @@ public final class GeneratedKernels implements Kernels {
 
   private final ExecutableMemory memory = new ExecutableMemory();
   private final Map<DType, Tiles> tiles = new EnumMap<>(DType.class);
+
+  /** Products of several rows with bf16 weights by vdpbf16ps; null if by fp32 FMA. */
+  private final @Nullable Tiles dotTiles;
+
   private final RowKernels rows;
   private final MemorySegment halfToFloat;
   private final MemorySegment floatToHalf;
   private final MemorySegment quantize;
+  private final @Nullable MemorySegment floatToBf16;
 
-  private GeneratedKernels() {
+  private GeneratedKernels(Bf16 bf16) {
     for (DType type : List.of(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0)) {
-      tiles.put(type, new Tiles(type));
+      tiles.put(type, new Tiles(type, false));
     }
     rows = new GeneratedRowKernels(memory);
     halfToFloat = memory.install(ConvertCode.halfToFloat());
     floatToHalf = memory.install(ConvertCode.floatToHalf());
     quantize = memory.install(ConvertCode.quantize());
+    boolean dot = bf16 == Bf16.DOT || (bf16 == Bf16.FASTER && PeakProbe.bf16DotIsFaster(memory));
+    dotTiles = dot ? new Tiles(DType.BF16, true) : null;
+    floatToBf16 = dot ? memory.install(ConvertCode.floatToBf16()) : null;
+  }
+
+  /** How bf16 weights are multiplied with several rows of x. */
+  enum Bf16 {
+    /** Widened to fp32. */
+    WIDEN,
+    /** By vdpbf16ps, x rounded to bf16. */
+    DOT,
+    /** By whichever this processor does faster. */
+    FASTER
   }
 
   /** These kernels, or null where the processor or the system cannot run them. */
   public static @Nullable GeneratedKernels createIfSupported() {
+    return createIfSupported(Bf16.FASTER);
+  }
+
+  /** The same with a way for bf16; null too if {@link Bf16#DOT} is asked of a processor without. */
+  static @Nullable GeneratedKernels createIfSupported(Bf16 bf16) {
     if (!System.getProperty("os.arch").equals("amd64")
         || !System.getProperty("os.name").equals("Linux")) {
       return null;
     }
     try {
-      boolean supported =
+      Set<String> flags =
           Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
               .filter(line -> line.startsWith("flags"))
               .findFirst()
-              .map(line -> Set.copyOf(Arrays.asList(line.split("\\s+"))).containsAll(NEEDED))
-              .orElse(false);
-      return supported ? new GeneratedKernels() : null;
+              .map(line -> Set.copyOf(Arrays.asList(line.split("\\s+"))))
+              .orElse(Set.of());
+      boolean hasDot = flags.contains(BF16_FLAG);
+      if (!flags.containsAll(NEEDED) || (bf16 == Bf16.DOT && !hasDot)) {
+        return null;
+      }
+      return new GeneratedKernels(hasDot ? bf16 : Bf16.WIDEN);
     } catch (IOException | IllegalStateException e) {
       // No /proc, or a system that forbids memory that is first written and then executed.
       return null;
@@ -99,7 +131,11 @@ public final class GeneratedKernels implements Kernels {
   }
 
   @Override
-  public String arithmetic(DType type) {
+  public String arithmetic(DType type, boolean manyRows) {
+    if (usesDot(type) && manyRows) {
+      return "bf16 dot products (vdpbf16ps, found faster than fp32 FMA at start), activations"
+          + " rounded to bf16, fp32 sums";
+    }
     return switch (type) {
       case Q8_0 -> "int8 dot products, activations quantised to int8 in blocks of 32, fp32 sums";
       case Q4_0 ->
@@ -109,26 +145,55 @@ public final class GeneratedKernels implements Kernels {
   }
 
   @Override
-  public InputRounding inputRounding(DType type) {
+  public InputRounding inputRounding(DType type, boolean manyRows) {
+    if (usesDot(type) && manyRows) {
+      return InputRounding.BF16;
+    }
     return type.isBlocked() ? InputRounding.INT8_BLOCKS : InputRounding.NONE;
   }
 
   @Override
   public int blockColumns(DType type) {
+    if (usesDot(type)) {
+      return DOT_BLOCK;
+    }
     return type.isBlocked() ? INT_BLOCK : FLOAT_BLOCK;
   }
 
   @Override
   public long packedRowBytes(DType type) {
+    if (usesDot(type)) {
+      return DOT_ROW_BYTES;
+    }
     return type.isBlocked() ? INT_ROW_BYTES : FLOAT_ROW_BYTES;
+  }
+
+  private boolean usesDot(DType type) {
+    return type == DType.BF16 && dotTiles != null;
   }
 
   @Override
   public void pack(DType type, long x, int columns, long packed) {
     if (type.isBlocked()) {
       prepare(type, x, columns, packed);
+    } else if (usesDot(type)) {
+      floatToBf16(x, columns, packed);
     } else {
       RawMemory.copy(x, packed, 4L * columns);
+    }
+  }
+
+  /** To the nearest bf16, and a zero behind an odd number of them: its partner in the last pair. */
+  private void floatToBf16(long x, int columns, long packed) {
+    int vectors = columns / 32;
+    if (vectors > 0 && floatToBf16 != null) {
+      convert(floatToBf16, x, packed, vectors, 0);
+    }
+    for (int i = 32 * vectors; i < columns; i++) {
+      RawMemory.setShort(packed + 2L * i, NumberFormat.toBf16(RawMemory.getFloat(x + 4L * i)));
+    }
+    if (columns % 2 == 1) {
+      RawMemory.setShort(packed + 2L * columns, (short) 0);
     }
   }
 
@@ -167,7 +232,7 @@ public final class GeneratedKernels implements Kernels {
       int columns,
       boolean accumulate,
       int worker) {
-    Tiles t = tiles(type);
+    Tiles t = dotTiles != null && type == DType.BF16 ? dotTiles : tiles(type);
     int n = Math.ceilDiv(rows, TILE_ROWS);
     int groups = panels / t.panels;
     int inGroups = groups * t.panels;
@@ -270,14 +335,16 @@ public final class GeneratedKernels implements Kernels {
   /** The tile codes of one storage type, each generated at its first use. */
   private final class Tiles {
     final DType type;
+    final boolean dot;
     final int panels;
     final int rowBytes;
     private final AtomicReferenceArray<MemorySegment> codes;
 
-    Tiles(DType type) {
+    Tiles(DType type, boolean dot) {
       this.type = type;
+      this.dot = dot;
       this.panels = type.isBlocked() ? 1 : 2;
-      this.rowBytes = type.isBlocked() ? INT_ROW_BYTES : FLOAT_ROW_BYTES;
+      this.rowBytes = dot ? DOT_ROW_BYTES : type.isBlocked() ? INT_ROW_BYTES : FLOAT_ROW_BYTES;
       this.codes = new AtomicReferenceArray<>((TILE_ROWS + 1) * 2);
     }
 
@@ -289,14 +356,19 @@ public final class GeneratedKernels implements Kernels {
     private synchronized MemorySegment generate(int rows, int panels) {
       MemorySegment code = codes.get(2 * rows + panels - 1);
       if (code == null) {
-        byte[] bytes =
-            type.isBlocked()
-                ? BlockTileCode.generate(type, rows, rowBytes)
-                : FloatTileCode.generate(type, rows, panels, rowBytes);
-        code = memory.install(bytes);
+        code = memory.install(bytes(rows, panels));
         codes.set(2 * rows + panels - 1, code);
       }
       return code;
+    }
+
+    private byte[] bytes(int rows, int panels) {
+      if (dot) {
+        return FloatTileCode.generateDot(rows, panels, rowBytes);
+      }
+      return type.isBlocked()
+          ? BlockTileCode.generate(type, rows, rowBytes)
+          : FloatTileCode.generate(type, rows, panels, rowBytes);
     }
   }
 }

@@ -15,11 +15,14 @@ public interface Kernels extends AutoCloseable {
   /** What these kernels are, for people. */
   String describe();
 
-  /** The arithmetic of products with weights of this type, for people. */
-  String arithmetic(DType type);
+  /**
+   * The arithmetic of products with weights of this type, for people; {@code manyRows} of x ({@link
+   * #multiply}) or one ({@link #multiplyVector}).
+   */
+  String arithmetic(DType type, boolean manyRows);
 
   /** How x is rounded before it is multiplied with weights of this type. */
-  InputRounding inputRounding(DType type);
+  InputRounding inputRounding(DType type, boolean manyRows);
 
   /**
    * Columns of x and of a panel that {@link #multiply} takes at most in one call: a multiple of 32.

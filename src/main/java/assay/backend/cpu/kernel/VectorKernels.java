@@ -39,12 +39,12 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public String arithmetic(DType type) {
+  public String arithmetic(DType type, boolean manyRows) {
     return "fp32 FMA";
   }
 
   @Override
-  public InputRounding inputRounding(DType type) {
+  public InputRounding inputRounding(DType type, boolean manyRows) {
     return InputRounding.NONE;
   }
 

@@ -1,8 +1,10 @@
 package assay.backend.cpu.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import assay.backend.InputRounding;
 import assay.model.BlockFormat;
 import assay.model.DType;
 import java.lang.foreign.Arena;
@@ -81,10 +83,11 @@ abstract class AbstractKernelsTest {
   /**
    * Σ x·w in fp64, and how far an fp32 sum may be off: (n + 3) half units of the last place of
    * Σ|x·w|, plus, where x is quantised to int8, half a step of each block's scale for each of its
-   * elements.
+   * elements; where x is rounded to bf16, 2⁻⁸ of each product. Products of two bf16 are exact in
+   * fp32, so nothing else is rounded there; that vdpbf16ps takes subnormal numbers for zero changes
+   * each of its sums by less than the smallest normal one.
    */
-  private double[] expected(DType type, float[] x, float[] w, float before) {
-    boolean quantised = type.isBlocked() && kernels.arithmetic(type).contains("quantised");
+  private double[] expected(InputRounding rounding, float[] x, float[] w, float before) {
     double sum = before;
     double magnitude = Math.abs(before);
     double quantisation = 0;
@@ -100,8 +103,15 @@ abstract class AbstractKernelsTest {
       }
       quantisation += weights * max / 127 / 2;
     }
-    double rounding = (x.length + 3) * 0x1p-24 * magnitude;
-    return new double[] {sum, rounding + (quantised ? quantisation * 1.0001 : 0)};
+    double sums = (x.length + 3) * 0x1p-24 * magnitude;
+    double inputs =
+        switch (rounding) {
+          case NONE -> 0;
+          case INT8_BLOCKS -> quantisation * 1.0001;
+          case BF16 -> 0x1p-8 * magnitude * 1.0001 + x.length * 2.0 * Float.MIN_NORMAL;
+          default -> throw new IllegalStateException("no bound for " + rounding);
+        };
+    return new double[] {sum, sums + inputs};
   }
 
   @ParameterizedTest
@@ -149,7 +159,7 @@ abstract class AbstractKernelsTest {
           if (n >= 16 * panels) {
             assertEquals(GUARD, got, "wrote beyond row " + m);
           } else {
-            check(type, x[m], w.values[n], accumulate, got);
+            check(type, true, x[m], w.values[n], accumulate, got);
           }
         }
       }
@@ -162,8 +172,9 @@ abstract class AbstractKernelsTest {
     return arena.allocateFrom(ValueLayout.JAVA_FLOAT, guards);
   }
 
-  private void check(DType type, float[] x, float[] w, boolean accumulate, float got) {
-    double[] want = expected(type, x, w, accumulate ? GUARD : 0);
+  private void check(
+      DType type, boolean manyRows, float[] x, float[] w, boolean accumulate, float got) {
+    double[] want = expected(kernels.inputRounding(type, manyRows), x, w, accumulate ? GUARD : 0);
     assertTrue(
         Math.abs(got - want[0]) <= want[1],
         () -> "%s, seed %d: %s for %s ± %s".formatted(type, SEED, got, want[0], want[1]));
@@ -189,7 +200,7 @@ abstract class AbstractKernelsTest {
         kernels.multiplyVector(
             type, panels, w.memory.address(), row.address(), out.address(), columns, accumulate);
         for (int n = 0; n < 16 * panels; n++) {
-          check(type, x, w.values[n], accumulate, out.getAtIndex(ValueLayout.JAVA_FLOAT, n));
+          check(type, false, x, w.values[n], accumulate, out.getAtIndex(ValueLayout.JAVA_FLOAT, n));
         }
         assertEquals(GUARD, out.getAtIndex(ValueLayout.JAVA_FLOAT, 16L * panels));
       }
@@ -250,6 +261,9 @@ abstract class AbstractKernelsTest {
       Panels w = new Panels(arena, type, 1, columns, new Random(SEED));
       float[] x = gaussian(new Random(SEED), columns);
       x[columns / 2] = Float.NaN;
+      for (float got : threeRows(arena, type, w, x)) {
+        assertTrue(Float.isNaN(got));
+      }
       MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
       if (kernels.preparedBytes(type, columns) > 0) {
         MemorySegment prepared = arena.allocate(kernels.preparedBytes(type, columns), 64);
@@ -261,6 +275,84 @@ abstract class AbstractKernelsTest {
           type, 1, w.memory.address(), row.address(), out.address(), columns, false);
       for (int n = 0; n < 16; n++) {
         assertTrue(Float.isNaN(out.getAtIndex(ValueLayout.JAVA_FLOAT, n)));
+      }
+    }
+  }
+
+  /** An infinite activation makes every output infinite or NaN, never a number. */
+  @ParameterizedTest
+  @MethodSource("shapes")
+  void infinityIsNotHidden(DType type, int columns) {
+    try (Arena arena = Arena.ofConfined()) {
+      Panels w = new Panels(arena, type, 1, columns, new Random(SEED));
+      float[] x = gaussian(new Random(SEED), columns);
+      x[columns - 1] = Float.NEGATIVE_INFINITY;
+      float[] got = threeRows(arena, type, w, x);
+      for (int n = 0; n < 16; n++) {
+        assertFalse(Float.isFinite(got[n]), type + " output " + n + " is " + got[n]);
+      }
+    }
+  }
+
+  /** The outputs of the middle one of three rows, all of them {@code x}. */
+  private float[] threeRows(Arena arena, DType type, Panels w, float[] x) {
+    MemorySegment row = arena.allocateFrom(ValueLayout.JAVA_FLOAT, x);
+    long rowBytes = kernels.packedRowBytes(type);
+    MemorySegment packed = arena.allocate(3 * rowBytes, 64);
+    // What lies behind a row must not matter.
+    packed.fill((byte) -1);
+    for (int m = 0; m < 3; m++) {
+      kernels.pack(type, row.address(), x.length, packed.address() + m * rowBytes);
+    }
+    MemorySegment out = arena.allocate(3 * 64, 64);
+    kernels.multiply(
+        type,
+        3,
+        1,
+        w.memory.address(),
+        w.panelBytes,
+        packed.address(),
+        out.address(),
+        64,
+        x.length,
+        false,
+        0);
+    return out.asSlice(64, 64).toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** Numbers below the smallest normal one may be lost, but never more than they are worth. */
+  @Test
+  void tinyActivationsAndWeights() {
+    try (Arena arena = Arena.ofConfined()) {
+      for (DType type : new DType[] {DType.F32, DType.BF16}) {
+        int columns = 5;
+        MemorySegment panel = arena.allocate(64L * columns, 64);
+        MemorySegment stored = arena.allocate(type.rowBytes(columns), 64);
+        float[] weights = {1e-39f, 1, -1e-40f, 1, 2};
+        BlockFormat.encodeRow(type, weights, 0, columns, stored, 0);
+        PanelLayout.writeRow(type, 16, columns, panel.address(), 3, stored.address());
+        MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2e-39f, 1, -1e-38f, 0);
+        MemorySegment packed = arena.allocate(2 * kernels.packedRowBytes(type), 64);
+        for (int m = 0; m < 2; m++) {
+          long to = packed.address() + m * kernels.packedRowBytes(type);
+          kernels.pack(type, x.address(), columns, to);
+        }
+        MemorySegment out = arena.allocate(128, 64);
+        kernels.multiply(
+            type,
+            2,
+            1,
+            panel.address(),
+            64L * columns,
+            packed.address(),
+            out.address(),
+            64,
+            columns,
+            false,
+            0);
+        double want = 1e-39 + 2e-39 - 1e-40 - 1e-38;
+        float got = out.getAtIndex(ValueLayout.JAVA_FLOAT, 16 + 3);
+        assertEquals(want, got, 2 * columns * (double) Float.MIN_NORMAL, type.toString());
       }
     }
   }
