@@ -4,7 +4,10 @@ import assay.model.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Off-heap memory of this process as "device memory", for back ends that compute on the CPU. */
+/**
+ * Off-heap memory of this process as "device memory", for back ends that compute on the CPU. Large
+ * arenas ask for huge pages ({@link HugePages}).
+ */
 public final class HostArena implements assay.tensor.Arena {
   private final MemoryCategory category;
   private final java.lang.foreign.Arena memory;
@@ -22,7 +25,9 @@ public final class HostArena implements assay.tensor.Arena {
     this.memory = java.lang.foreign.Arena.ofShared();
     this.liveBytes = liveBytes;
     try {
-      MemorySegment owned = memory.allocate(Math.max(1, capacityBytes), ALIGNMENT_BYTES);
+      MemorySegment huge = HugePages.allocate(capacityBytes, memory);
+      MemorySegment owned =
+          huge != null ? huge : memory.allocate(Math.max(1, capacityBytes), ALIGNMENT_BYTES);
       // An alias in the global scope: hot loops then pay no liveness check and see one kind of
       // segment only. Safe because every operation first asks isAlive().
       MemorySegment alias = MemorySegment.ofAddress(owned.address()).reinterpret(owned.byteSize());

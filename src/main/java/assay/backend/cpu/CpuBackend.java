@@ -20,6 +20,7 @@ import assay.model.DType;
 import assay.model.NormKind;
 import assay.model.Precision;
 import assay.tensor.Arena;
+import assay.tensor.HugePages;
 import assay.tensor.Tensor;
 import assay.tensor.TensorAllocator;
 import java.lang.foreign.MemorySegment;
@@ -97,6 +98,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     facts.put("threads", Integer.toString(workers.count()));
     facts.put("kernels", kernels.describe());
     facts.put("vector_bits", Integer.toString(VectorRowKernels.vectorBits()));
+    facts.put("memory_pages", HugePages.describe());
     return new BackendInfo("cpu", CpuName.read(), "CpuBackend", facts);
   }
 
