@@ -4,6 +4,7 @@ import assay.backend.SamplingSpec;
 import assay.model.DType;
 import assay.model.Precision;
 import assay.model.UserError;
+import java.util.function.Consumer;
 
 /**
  * What a session is made for; all memory follows from it.
@@ -72,137 +73,105 @@ public record SessionOptions(
 
   /** The same with another KV cache type. */
   public SessionOptions withKvType(DType type) {
-    return new SessionOptions(
-        precision,
-        type,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        logitRows,
-        maxDraws,
-        sampling,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(d -> d.kvType = type);
   }
 
   /** The same for another number of sequences, another context and other passes. */
   public SessionOptions withShape(int batch, int maxSeqLen, int maxPassTokens) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        batch,
-        maxSeqLen,
-        sampling,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(
+        d -> {
+          d.batch = batch;
+          d.maxSeqLen = maxSeqLen;
+          d.maxPassTokens = maxPassTokens;
+          d.logitRows = batch;
+          d.maxDraws = maxSeqLen;
+        });
   }
 
   /** The same with passes of another length. */
   public SessionOptions withMaxPassTokens(int tokens) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        tokens,
-        logitRows,
-        maxDraws,
-        sampling,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(d -> d.maxPassTokens = tokens);
   }
 
   /** The same with room for more rows of logits at once. */
   public SessionOptions withLogitRows(int rows) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        rows,
-        maxDraws,
-        sampling,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(d -> d.logitRows = rows);
   }
 
   /** The same with another sampling. */
   public SessionOptions withSampling(SamplingSpec spec, long seed) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        logitRows,
-        maxDraws,
-        spec,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(
+        d -> {
+          d.sampling = spec;
+          d.seed = seed;
+        });
   }
 
   /** The same with or without the causal mask. */
   public SessionOptions withCausal(boolean causal) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        logitRows,
-        maxDraws,
-        sampling,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(d -> d.causal = causal);
   }
 
   /** The same with another way of attention. */
   public SessionOptions withAttention(AttentionPath path) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        logitRows,
-        maxDraws,
-        sampling,
-        seed,
-        causal,
-        path,
-        storedTypes);
+    return with(d -> d.attention = path);
   }
 
   /** The same with matrices in the types of their source. */
   public SessionOptions withStoredTypes(boolean storedTypes) {
-    return new SessionOptions(
-        precision,
-        kvType,
-        batch,
-        maxSeqLen,
-        maxPassTokens,
-        logitRows,
-        maxDraws,
-        sampling,
-        seed,
-        causal,
-        attention,
-        storedTypes);
+    return with(d -> d.storedTypes = storedTypes);
+  }
+
+  private SessionOptions with(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
+    return draft.finished();
+  }
+
+  /** The fields while one of them changes, so that no other has to be named. */
+  private static final class Draft {
+    private final Precision precision;
+    private DType kvType;
+    private int batch;
+    private int maxSeqLen;
+    private int maxPassTokens;
+    private int logitRows;
+    private int maxDraws;
+    private SamplingSpec sampling;
+    private long seed;
+    private boolean causal;
+    private AttentionPath attention;
+    private boolean storedTypes;
+
+    Draft(SessionOptions o) {
+      precision = o.precision;
+      kvType = o.kvType;
+      batch = o.batch;
+      maxSeqLen = o.maxSeqLen;
+      maxPassTokens = o.maxPassTokens;
+      logitRows = o.logitRows;
+      maxDraws = o.maxDraws;
+      sampling = o.sampling;
+      seed = o.seed;
+      causal = o.causal;
+      attention = o.attention;
+      storedTypes = o.storedTypes;
+    }
+
+    SessionOptions finished() {
+      return new SessionOptions(
+          precision,
+          kvType,
+          batch,
+          maxSeqLen,
+          maxPassTokens,
+          logitRows,
+          maxDraws,
+          sampling,
+          seed,
+          causal,
+          attention,
+          storedTypes);
+    }
   }
 }
