@@ -2,19 +2,23 @@ package assay.cost;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import assay.testing.Draws;
 import java.util.HashSet;
 import java.util.Set;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.constraints.IntRange;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The closed forms against counting the mask. */
 class CausalPairsTest {
-  @Property
-  void closedFormsEqualCounting(
-      @ForAll @IntRange(max = 70) int first,
-      @ForAll @IntRange(min = 1, max = 70) int tokens,
-      @ForAll @IntRange(max = 90) int window) {
+  static Stream<Arguments> closedFormsEqualCountingArguments() {
+    return Draws.ints(200, 0, 70, 1, 70, 0, 90);
+  }
+
+  @ParameterizedTest
+  @MethodSource("closedFormsEqualCountingArguments")
+  void closedFormsEqualCounting(int first, int tokens, int window) {
     long pairs = 0;
     Set<Integer> keys = new HashSet<>();
     for (int query = first; query < first + tokens; query++) {
@@ -29,9 +33,13 @@ class CausalPairsTest {
     assertEquals(keys.size(), CausalPairs.keys(first, tokens, window));
   }
 
-  @Property
-  void chunksAddUp(
-      @ForAll @IntRange(min = 2, max = 5000) int tokens, @ForAll @IntRange(max = 6000) int window) {
+  static Stream<Arguments> chunksAddUpArguments() {
+    return Draws.ints(200, 2, 5000, 0, 6000);
+  }
+
+  @ParameterizedTest
+  @MethodSource("chunksAddUpArguments")
+  void chunksAddUp(int tokens, int window) {
     int half = tokens / 2;
     assertEquals(
         CausalPairs.pairs(0, tokens, window),

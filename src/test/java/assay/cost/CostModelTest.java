@@ -11,11 +11,12 @@ import assay.model.OpKind;
 import assay.model.PositionKind;
 import assay.model.Precision;
 import assay.model.Presets;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.constraints.IntRange;
+import assay.testing.Draws;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CostModelTest {
@@ -90,12 +91,14 @@ class CostModelTest {
     assertTrue(rest > 0 && rest <= widths + softmax, rest + " of at most " + (widths + softmax));
   }
 
+  static Stream<Arguments> chunksCountTheSameArguments() {
+    return Draws.ints(60, 1, 300, 1, 128, 1, 4);
+  }
+
   /** Chunks compute the same as one pass; they only read the weights again. */
-  @Property(tries = 60)
-  void chunksCountTheSame(
-      @ForAll @IntRange(min = 1, max = 300) int prompt,
-      @ForAll @IntRange(min = 1, max = 128) int chunk,
-      @ForAll @IntRange(min = 1, max = 4) int batch) {
+  @ParameterizedTest
+  @MethodSource("chunksCountTheSameArguments")
+  void chunksCountTheSame(int prompt, int chunk, int batch) {
     ModelConfig c = Presets.byName().get("tiny").toBuilder().window(40, 3).build();
     PhaseCost whole = CostModel.prefill(c, BF16, batch, prompt, prompt);
     PhaseCost chunks = CostModel.prefill(c, BF16, batch, prompt, chunk);
@@ -103,9 +106,14 @@ class CostModelTest {
     assertEquals(Math.ceilDiv(prompt, chunk), chunks.passes().size());
   }
 
+  static Stream<Arguments> tokenByTokenCountsTheSameArguments() {
+    return Draws.ints(40, 1, 80);
+  }
+
   /** Prefill of n tokens is the same arithmetic as n decode steps, but for n − 1 heads. */
-  @Property(tries = 40)
-  void tokenByTokenCountsTheSame(@ForAll @IntRange(min = 1, max = 80) int prompt) {
+  @ParameterizedTest
+  @MethodSource("tokenByTokenCountsTheSameArguments")
+  void tokenByTokenCountsTheSame(int prompt) {
     ModelConfig c = Presets.byName().get("tiny").toBuilder().window(13, 2).build();
     long heads = 0;
     long steps = 0;

@@ -17,13 +17,15 @@ import assay.model.Precision;
 import assay.model.Presets;
 import assay.model.UserError;
 import assay.model.Workload;
+import assay.testing.Draws;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.constraints.IntRange;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class EstimatorTest {
   private static final Rate PEAK = new Rate(100e12, "test", false);
@@ -206,12 +208,14 @@ class EstimatorTest {
     }
   }
 
+  static Stream<Arguments> estimatesAreMonotonicArguments() {
+    return Draws.ints(50, 1, 64, 1, 2000, 2, 20);
+  }
+
   /** More work never takes less time or memory. */
-  @Property(tries = 50)
-  void estimatesAreMonotonic(
-      @ForAll @IntRange(min = 1, max = 64) int batch,
-      @ForAll @IntRange(min = 1, max = 2000) int prompt,
-      @ForAll @IntRange(min = 2, max = 20) int generated) {
+  @ParameterizedTest
+  @MethodSource("estimatesAreMonotonicArguments")
+  void estimatesAreMonotonic(int batch, int prompt, int generated) {
     InferenceEstimate a = estimate(batch, prompt, generated);
     for (InferenceEstimate b :
         List.of(
