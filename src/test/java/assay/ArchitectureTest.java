@@ -72,7 +72,8 @@ class ArchitectureTest {
       Map.of(
           "jcuda", "backend.cuda",
           "ai.djl", "tokenizer",
-          "picocli", "cli");
+          "picocli", "cli",
+          "org.teavm", "estimate");
 
   private static JavaClasses classes;
 

@@ -21,7 +21,10 @@ import assay.model.Precision;
 import assay.model.TensorSpec;
 import assay.model.UserError;
 import assay.model.WeightSource;
+import assay.report.EstimatorPage;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -68,6 +71,14 @@ final class EstimateCommand implements Runnable {
       description = "Constants that assay calibrate fitted; without --gpu also its device.")
   private @Nullable Path calibrationFile;
 
+  @Option(
+      names = "--html",
+      paramLabel = "FILE",
+      description =
+          "Write a page with sliders too: batch, context, precisions, devices, card and training,"
+              + " computed in the browser by this estimator's own code.")
+  private @Nullable Path html;
+
   private @Nullable Calibration calibration;
 
   @Option(names = "--constants", description = "Show every constant with its source.")
@@ -84,6 +95,9 @@ final class EstimateCommand implements Runnable {
       List<EstimateResult> results = new ArrayList<>();
       for (Precision p : what.precisions()) {
         results.add(estimate(config, p, types));
+      }
+      if (html != null) {
+        writePage(html, config, results.getFirst().inference());
       }
       if (common.json) {
         print(config, results, argument, types);
@@ -197,5 +211,52 @@ final class EstimateCommand implements Runnable {
               what.request(config, p, d.kind(), types), d, Constants.defaults(d.kind())));
     }
     return out;
+  }
+
+  private void writePage(Path file, ModelConfig config, InferenceEstimate first) {
+    if (storedTypes) {
+      throw new UserError(
+          "--html with --stored-types: expected one of them; the page counts types by precision");
+    }
+    List<EstimatorPage.Choice> choices = new ArrayList<>();
+    if (calibration != null || what.saysSomethingOfADevice(common.device)) {
+      List<String> options = new ArrayList<>(what.deviceOptions(common.device));
+      if (calibrationFile != null) {
+        options.addAll(List.of("--calibration", calibrationFile.toString()));
+      }
+      choices.add(choice(first.device(), first.constants(), options));
+    }
+    for (Device d : what.table().devices()) {
+      if (choices.isEmpty() || !choices.getFirst().device().equals(d)) {
+        choices.add(choice(d, Constants.defaults(d.kind()), List.of("--gpu", d.name())));
+      }
+    }
+    Map<String, Object> initial = what.controls(config);
+    initial.put("gpu", "0");
+    initial.putAll(how.controls());
+    String made =
+        "%s, %s. The page computes with the program's own classes, compiled to JavaScript; it loads nothing."
+            .formatted(
+                new VersionProvider().getVersion()[0],
+                Instant.now().truncatedTo(ChronoUnit.SECONDS));
+    ResultsFolder.write(
+        file.toAbsolutePath(),
+        EstimatorPage.of(
+            config, model, choices, initial, Runtime.getRuntime().availableProcessors(), made));
+    common.err().println("assay: wrote " + file);
+    common.err().flush();
+  }
+
+  private static EstimatorPage.Choice choice(Device d, Constants constants, List<String> options) {
+    StringBuilder words = new StringBuilder();
+    words.append(
+        constants.isCalibrated()
+            ? "Times: constants calibrated on measurements (" + constants.name() + ")."
+            : "Times: uncalibrated " + constants.name() + "; no figure here was measured.");
+    if (d.bandwidth() != null) {
+      words.append(" Card: ").append(d.bandwidth().source()).append('.');
+    }
+    d.notes().forEach(n -> words.append(' ').append(n).append('.'));
+    return new EstimatorPage.Choice(d, constants, options, words.toString());
   }
 }

@@ -17,8 +17,10 @@ import assay.units.Quantity;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -205,6 +207,52 @@ final class EstimateOptions {
     }
     long scratch = Scratch.bytes(kind, config, size, Runtime.getRuntime().availableProcessors());
     return new InferenceRequest(config, p, w, size, scratch, storedTypes);
+  }
+
+  /** The options that mean this device, as the user gave them. */
+  List<String> deviceOptions(String deviceOption) {
+    List<String> out = new ArrayList<>();
+    if (gpuTable != null) {
+      out.addAll(List.of("--gpu-table", gpuTable.toString()));
+    }
+    if (gpu != null) {
+      out.addAll(List.of("--gpu", gpu));
+    } else if (deviceOption.equals("cpu")) {
+      out.addAll(List.of("--device", "cpu"));
+    }
+    if (peakTflops != null) {
+      out.addAll(List.of("--peak-tflops", peakTflops.toString()));
+    }
+    if (bandwidth != null) {
+      out.addAll(List.of("--bandwidth", bandwidth));
+    }
+    if (memory != null) {
+      out.addAll(List.of("--memory", memory));
+    }
+    return out;
+  }
+
+  /** True when something about a device was given. */
+  boolean saysSomethingOfADevice(String deviceOption) {
+    return namesADevice(deviceOption) || bandwidth != null || memory != null;
+  }
+
+  /** The page's controls at the start. */
+  Map<String, Object> controls(ModelConfig config) {
+    Workload w = workload(config);
+    Map<String, Object> out = new LinkedHashMap<>();
+    out.put("precision", precisions().getFirst().label());
+    out.put("kv-cache", kvCache == null ? "own" : label(plainType("--kv-cache", kvCache)));
+    out.put("batch", w.batch());
+    out.put("context", contextTokens(config));
+    out.put("prompt", w.promptTokens());
+    out.put("generate", w.generatedTokens());
+    return out;
+  }
+
+  /** What {@link #plainType} reads. */
+  static String label(DType type) {
+    return type == DType.F32 ? "fp32" : type == DType.F16 ? "fp16" : "bf16";
   }
 
   /** fp32, fp16 or bf16. */

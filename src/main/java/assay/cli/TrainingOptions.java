@@ -11,7 +11,9 @@ import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.model.UserError;
 import assay.units.Quantity;
+import java.util.LinkedHashMap;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -212,6 +214,36 @@ final class TrainingOptions {
               + " divide so");
     }
     return p;
+  }
+
+  /** The page's controls at the start. */
+  Map<String, Object> controls() {
+    Lora lora = lora();
+    Map<String, Object> out = new LinkedHashMap<>();
+    out.put("devices", devices);
+    out.put("train", asked());
+    out.put("optimizer", Optimizer.of(optimizer).label());
+    out.put(
+        "optimizer-type",
+        EstimateOptions.label(EstimateOptions.plainType("--optimizer-type", optimizerType)));
+    out.put(
+        "gradients",
+        gradients == null
+            ? "own"
+            : EstimateOptions.label(EstimateOptions.plainType("--gradients", gradients)));
+    out.put("recompute", recomputation().name().toLowerCase(Locale.ROOT));
+    out.put("zero", String.valueOf(zero));
+    out.put("accumulate", accumulate);
+    out.put("tensor", tensor);
+    out.put("pipeline", pipeline);
+    out.put("lora", lora == null ? 0 : lora.rank());
+    out.put("lora-targets", loraTargets);
+    out.put("qlora", lora == null || lora.frozen() == null ? "none" : lora.frozen().label());
+    out.put("stored-scores", storedScores);
+    out.put("dropout", dropout);
+    out.put("utilization", utilization == null ? 0 : 100 * utilization);
+    out.put("tokens", tokens == null ? 0 : tokensOf(tokens) / 1e9);
+    return out;
   }
 
   /** The utilisation to reckon with. */
