@@ -14,6 +14,7 @@ import assay.measure.CeilingMeter;
 import assay.measure.Predictions;
 import assay.measure.RowFactory;
 import assay.measure.StopSignal;
+import assay.model.AdapterSource;
 import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.model.UserError;
@@ -135,6 +136,8 @@ final class RowPredictor {
                 c,
                 r.size(),
                 threads == null ? Runtime.getRuntime().availableProcessors() : threads));
+    AdapterSource adapter = weights.adapter();
+    r = r.withAdapter(adapter == null ? null : adapter.shape());
     if (job.types().asStored()) {
       r =
           r.withStoredTypes(

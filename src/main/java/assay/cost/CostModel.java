@@ -2,6 +2,7 @@ package assay.cost;
 
 import static assay.model.OpKind.*;
 
+import assay.model.AdapterShape;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.NormKind;
@@ -10,6 +11,7 @@ import assay.model.PositionKind;
 import assay.model.Precision;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The forward pass as counts: every operation with its FLOPs and bytes. Causal masks and windows
@@ -37,8 +39,21 @@ public final class CostModel {
 
   /** One pass of any shape. */
   public static PassCost pass(ModelConfig config, StorageTypes types, PassShape shape) {
+    return pass(config, null, types, shape);
+  }
+
+  /**
+   * The same with low-rank adapters beside the weights, unmerged.
+   *
+   * @param adapter null for none
+   */
+  public static PassCost pass(
+      ModelConfig config, @Nullable AdapterShape adapter, StorageTypes types, PassShape shape) {
     CostModel m = new CostModel(config, types, shape);
     m.count();
+    if (adapter != null) {
+      m.ops.addAll(AdapterCost.ops(adapter, types, shape.rows()));
+    }
     return new PassCost(shape, m.ops);
   }
 
@@ -49,11 +64,22 @@ public final class CostModel {
    */
   public static PhaseCost prefill(
       ModelConfig config, StorageTypes types, int batch, int promptTokens, int maxPassTokens) {
+    return prefill(config, null, types, batch, promptTokens, maxPassTokens);
+  }
+
+  /** The same with unmerged adapters, null for none. */
+  public static PhaseCost prefill(
+      ModelConfig config,
+      @Nullable AdapterShape adapter,
+      StorageTypes types,
+      int batch,
+      int promptTokens,
+      int maxPassTokens) {
     List<PassCost> passes = new ArrayList<>();
     for (int first = 0; first < promptTokens; first += maxPassTokens) {
       int tokens = Math.min(maxPassTokens, promptTokens - first);
       boolean last = first + tokens == promptTokens;
-      passes.add(pass(config, types, new PassShape(batch, tokens, first, last)));
+      passes.add(pass(config, adapter, types, new PassShape(batch, tokens, first, last)));
     }
     return new PhaseCost(passes);
   }
@@ -85,9 +111,20 @@ public final class CostModel {
   /** {@code steps} decode steps after a prompt of {@code promptTokens} tokens. */
   public static PhaseCost decodeSteps(
       ModelConfig config, StorageTypes types, int batch, int promptTokens, int steps) {
+    return decodeSteps(config, null, types, batch, promptTokens, steps);
+  }
+
+  /** The same with unmerged adapters, null for none. */
+  public static PhaseCost decodeSteps(
+      ModelConfig config,
+      @Nullable AdapterShape adapter,
+      StorageTypes types,
+      int batch,
+      int promptTokens,
+      int steps) {
     List<PassCost> passes = new ArrayList<>();
     for (int s = 1; s <= steps; s++) {
-      passes.add(decode(config, types, batch, promptTokens + s));
+      passes.add(pass(config, adapter, types, new PassShape(batch, 1, promptTokens + s - 1, true)));
     }
     return new PhaseCost(passes);
   }

@@ -5,6 +5,7 @@ import static assay.cost.MemoryKind.KV_CACHE;
 import static assay.cost.MemoryKind.WEIGHTS;
 import static assay.cost.MemoryKind.WORKSPACE;
 
+import assay.model.AdapterShape;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.PositionKind;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Device memory of an inference session, buffer by buffer. Derived from the forward pass alone, not
@@ -44,10 +46,27 @@ public record MemoryCost(List<BufferSpec> buffers, long scratchBytes) {
    */
   public static MemoryCost of(
       ModelConfig c, SessionSize s, long scratchBytes, Function<TensorSpec, DType> storedType) {
+    return of(c, s, scratchBytes, storedType, null);
+  }
+
+  /**
+   * The same with low-rank adapters beside the weights, unmerged.
+   *
+   * @param adapter null for none
+   */
+  public static MemoryCost of(
+      ModelConfig c,
+      SessionSize s,
+      long scratchBytes,
+      Function<TensorSpec, DType> storedType,
+      @Nullable AdapterShape adapter) {
     List<BufferSpec> out = new ArrayList<>(weights(c, storedType));
     kvCache(out, c, s);
     activations(out, c, s);
     control(out, c, s);
+    if (adapter != null) {
+      out.addAll(AdapterCost.buffers(adapter, s));
+    }
     return new MemoryCost(out, scratchBytes);
   }
 

@@ -44,10 +44,10 @@ final class ForwardPass {
 
   private record LayerViews(
       AttentionSpec spec,
-      List<Tensor> qkv,
-      List<Tensor> output,
-      List<Tensor> up,
-      List<Tensor> down) {}
+      Linear.Views qkv,
+      Linear.Views output,
+      Linear.Views up,
+      Linear.Views down) {}
 
   ForwardPass(
       Backend backend,
@@ -83,16 +83,17 @@ final class ForwardPass {
     lastResidual = residual.everyRow(tokensPerSequence - 1, tokensPerSequence, batch);
     lastNormed = a.lastNormed.rows(0, batch);
     lastLogits = a.logits.rows(0, batch);
+    Tensor low = a.low == null ? null : a.low.rows(0, n);
     for (int l = 0; l < config.nLayers(); l++) {
       Weights.Layer w = weights.layers().get(l);
       layers.add(
           new LayerViews(
               AttentionSpec.of(
                   config, l, batch, tokensPerSequence, options.causal(), options.maxSeqLen()),
-              w.qkv().outputViews(qkv),
-              w.output().outputViews(delta),
-              w.up().outputViews(up),
-              w.down().outputViews(delta)));
+              w.qkv().views(qkv, low),
+              w.output().views(delta, low),
+              w.up().views(up, low),
+              w.down().views(delta, low)));
     }
   }
 
@@ -125,16 +126,16 @@ final class ForwardPass {
     Weights.Layer w = weights.layers().get(l);
     LayerViews views = layers.get(l);
     observe(observer, l, WeightRole.Q, normed);
-    w.qkv().enqueue(backend, normed, views.qkv, qkv);
+    w.qkv().enqueue(backend, normed, views.qkv);
     enqueueAttention(l, w, views.spec);
     observe(observer, l, WeightRole.O, attention);
-    w.output().enqueue(backend, attention, views.output, delta);
+    w.output().enqueue(backend, attention, views.output);
     addNorm(w.mlpNorm(), w.mlpNormBias());
     observe(observer, l, config.gatedMlp() ? WeightRole.GATE : WeightRole.UP, normed);
-    w.up().enqueue(backend, normed, views.up, up);
+    w.up().enqueue(backend, normed, views.up);
     backend.activation(config.activation(), config.gatedMlp(), up, activated);
     observe(observer, l, WeightRole.DOWN, activated);
-    w.down().enqueue(backend, activated, views.down, delta);
+    w.down().enqueue(backend, activated, views.down);
     if (l + 1 < layers.size()) {
       Weights.Layer next = weights.layers().get(l + 1);
       addNorm(next.attentionNorm(), next.attentionNormBias());

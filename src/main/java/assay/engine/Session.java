@@ -98,13 +98,13 @@ public final class Session implements AutoCloseable {
     ModelConfig c = source.config();
     MemoryPlan.Collector out = new MemoryPlan.Collector();
     TensorPlan plan = new TensorPlan();
-    new Weights(backend, plan, source, o);
+    int lowRank = new Weights(backend, plan, source, o).lowRank();
     out.put(MemoryCategory.WEIGHTS, plan.tensorBytes(), plan.reservedBytes());
     plan = new TensorPlan();
     new SessionTensors.KvCache(plan, c, o);
     out.put(MemoryCategory.KV_CACHE, plan.tensorBytes(), plan.reservedBytes());
     plan = new TensorPlan();
-    new SessionTensors.Activations(plan, backend, c, o);
+    new SessionTensors.Activations(plan, backend, c, o, lowRank);
     out.put(MemoryCategory.ACTIVATIONS, plan.tensorBytes(), plan.reservedBytes());
     plan = new TensorPlan();
     new SessionTensors.Control(plan, c, o, masked);
@@ -136,7 +136,7 @@ public final class Session implements AutoCloseable {
       cache = new SessionTensors.KvCache(arena(MemoryCategory.KV_CACHE, plan), config, options);
       activations =
           new SessionTensors.Activations(
-              arena(MemoryCategory.ACTIVATIONS, plan), backend, config, options);
+              arena(MemoryCategory.ACTIVATIONS, plan), backend, config, options, weights.lowRank());
       Arena workspace = arena(MemoryCategory.WORKSPACE, plan);
       control = new SessionTensors.Control(workspace, config, options, mask != null);
       backend.reserveWorkspace(shape(config, options), workspace);

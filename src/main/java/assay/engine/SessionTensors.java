@@ -45,7 +45,10 @@ final class SessionTensors {
     final Tensor logits;
     final @Nullable Tensor scores;
 
-    Activations(TensorAllocator a, Backend backend, ModelConfig c, SessionOptions o) {
+    /** x·Aᵀ of the adapters of one layer. */
+    final @Nullable Tensor low;
+
+    Activations(TensorAllocator a, Backend backend, ModelConfig c, SessionOptions o, int lowRank) {
       int n = Math.multiplyExact(o.batch(), o.maxPassTokens());
       DType type = backend.activationType(o.precision());
       residual = a.allocate(DType.F32, n, c.hiddenSize());
@@ -61,6 +64,7 @@ final class SessionTensors {
           o.attention() == AttentionPath.STORED
               ? a.allocate(DType.F32, Math.multiplyExact(n, c.nHeads()), o.maxSeqLen())
               : null;
+      low = lowRank > 0 ? a.allocate(type, n, lowRank) : null;
     }
   }
 

@@ -1,6 +1,7 @@
 package assay.engine;
 
 import assay.backend.Backend;
+import assay.model.AdapterSource;
 import assay.model.BlockFormat;
 import assay.model.DType;
 import assay.model.ModelConfig;
@@ -14,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 
@@ -38,6 +40,26 @@ final class WeightLoader {
       }
       done += p.spec().elements();
       progress.accept(done);
+    }
+    AdapterSource adapter = source.adapter();
+    for (Weights.AdapterPlacement p : weights.adapterPlacements()) {
+      loadAdapter(backend, Objects.requireNonNull(adapter), p);
+    }
+  }
+
+  private static void loadAdapter(
+      Backend backend, AdapterSource adapter, Weights.AdapterPlacement p) {
+    Tensor t = p.tensor();
+    float[] values = p.up() ? adapter.up(p.module()) : adapter.down(p.module());
+    int rows = values.length / t.columns();
+    long rowBytes = t.type().rowBytes(t.columns());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment staging = arena.allocate(rowBytes * rows, 64);
+      for (int r = 0; r < rows; r++) {
+        BlockFormat.encodeRow(
+            t.type(), values, r * t.columns(), t.columns(), staging, r * rowBytes);
+      }
+      backend.writeWeight(t, p.first(), rows, staging);
     }
   }
 

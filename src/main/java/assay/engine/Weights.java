@@ -1,11 +1,14 @@
 package assay.engine;
 
 import assay.backend.Backend;
+import assay.model.AdapterShape;
+import assay.model.AdapterSource;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.NormKind;
 import assay.model.PositionKind;
 import assay.model.TensorSpec;
+import assay.model.UserError;
 import assay.model.WeightLayout;
 import assay.model.WeightRole;
 import assay.model.WeightSource;
@@ -38,6 +41,9 @@ final class Weights {
    */
   record Placement(Tensor tensor, TensorSpec spec, int first) {}
 
+  /** A tensor on the device and which rows of it hold an adapter's A, or its scaled B. */
+  record AdapterPlacement(Tensor tensor, AdapterShape.Module module, boolean up, int first) {}
+
   private final Tensor embedding;
   private final @Nullable Tensor positionEmbedding;
   private final List<Layer> layers = new ArrayList<>();
@@ -45,13 +51,14 @@ final class Weights {
   private final @Nullable Tensor finalNormBias;
   private final Tensor head;
   private final List<Placement> placements = new ArrayList<>();
+  private final List<AdapterPlacement> adapterPlacements = new ArrayList<>();
+  private int lowRank;
 
   /** Allocates every tensor; {@code allocator} may be a plan. */
   Weights(Backend backend, TensorAllocator allocator, WeightSource source, SessionOptions options) {
     ModelConfig c = source.config();
     if (c.nExperts() > 1) {
-      throw new assay.model.UserError(
-          c.name() + " is a mixture of experts: it can be estimated, not run");
+      throw new UserError(c.name() + " is a mixture of experts: it can be estimated, not run");
     }
     Builder b = new Builder(backend, allocator, source, options);
     embedding = b.matrix(-1, WeightRole.EMBEDDING);
@@ -109,6 +116,15 @@ final class Weights {
 
   List<Placement> placements() {
     return placements;
+  }
+
+  List<AdapterPlacement> adapterPlacements() {
+    return adapterPlacements;
+  }
+
+  /** The largest sum of ranks of adapters beside one linear layer; 0 without adapters. */
+  int lowRank() {
+    return lowRank;
   }
 
   private final class Builder {
@@ -201,7 +217,53 @@ final class Weights {
         }
       }
       Tensor bias = biased ? vector(layer, biasesOf(roles)) : null;
-      return new Linear(List.copyOf(parts), bias);
+      return new Linear(List.copyOf(parts), bias, lowRank(layer, List.of(roles)));
+    }
+
+    /** The adapters beside one linear layer; they follow it in memory. */
+    private Linear.@Nullable LowRank lowRank(int layer, List<WeightRole> roles) {
+      List<AdapterShape.Module> modules = adapters(layer, roles);
+      if (modules.isEmpty()) {
+        return null;
+      }
+      DType type = AdapterShape.storedType(options.precision());
+      int rank = AdapterShape.rank(modules);
+      lowRank = Math.max(lowRank, rank);
+      Tensor down = backend.weight(allocator, type, rank, modules.getFirst().inputs());
+      List<Linear.Up> ups = new ArrayList<>();
+      int firstRank = 0;
+      for (AdapterShape.Module m : modules) {
+        checkRank(m);
+        Tensor up = backend.weight(allocator, type, m.outputs(), m.rank());
+        adapterPlacements.add(new AdapterPlacement(down, m, false, firstRank));
+        adapterPlacements.add(new AdapterPlacement(up, m, true, 0));
+        int firstOutput = 0;
+        for (WeightRole before : roles.subList(0, roles.indexOf(m.roles().getFirst()))) {
+          firstOutput += Math.toIntExact(spec(layer, before).rows());
+        }
+        ups.add(new Linear.Up(up, firstRank, firstOutput));
+        firstRank += m.rank();
+      }
+      return new Linear.LowRank(down, List.copyOf(ups));
+    }
+
+    private List<AdapterShape.Module> adapters(int layer, List<WeightRole> roles) {
+      AdapterSource adapter = source.adapter();
+      return adapter == null
+          ? List.of()
+          : adapter.shape().modules().stream()
+              .filter(m -> m.layer() == layer && roles.containsAll(m.roles()))
+              .toList();
+    }
+
+    /** Back ends reserve their scratch for products as wide as the model's own. */
+    private void checkRank(AdapterShape.Module m) {
+      int widest = Math.max(source.config().hiddenSize(), source.config().intermediateSize());
+      if (m.rank() > widest) {
+        throw new UserError(
+            "an adapter of rank %d in layer %d is wider than the model, %d: it can only be merged"
+                .formatted(m.rank(), m.layer(), widest));
+      }
     }
 
     private WeightRole[] biasesOf(WeightRole... roles) {

@@ -3,11 +3,15 @@ package assay.estimate;
 import assay.cost.CostModel;
 import assay.cost.MemoryCost;
 import assay.cost.PhaseCost;
+import assay.cost.StorageTypes;
+import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.Precision;
+import assay.model.TensorSpec;
 import assay.model.Workload;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Turns a request into a prediction. Pure: the same input gives the same output anywhere. */
@@ -20,14 +24,15 @@ public final class Estimator {
     ModelConfig c = r.config();
     Workload w = r.workload();
     Precision p = r.precision();
-    MemoryCost memory =
-        r.storedType() == null
-            ? MemoryCost.of(c, r.size(), r.scratchBytes())
-            : MemoryCost.of(c, r.size(), r.scratchBytes(), r.storedType());
+    Function<TensorSpec, DType> storedType =
+        r.storedType() == null ? t -> t.storedType(p) : r.storedType();
+    MemoryCost memory = MemoryCost.of(c, r.size(), r.scratchBytes(), storedType, r.adapter());
+    StorageTypes types = r.size().types();
     PhaseCost prefill =
-        CostModel.prefill(c, r.size().types(), w.batch(), w.promptTokens(), r.size().passTokens());
+        CostModel.prefill(
+            c, r.adapter(), types, w.batch(), w.promptTokens(), r.size().passTokens());
     PhaseCost decode =
-        CostModel.decodeSteps(c, r.size().types(), w.batch(), w.promptTokens(), w.decodePasses());
+        CostModel.decodeSteps(c, r.adapter(), types, w.batch(), w.promptTokens(), w.decodePasses());
     Roofline roofline = Roofline.of(device, p, constants);
     Double prefillSeconds = roofline == null ? null : roofline.seconds(prefill);
     Double decodeSeconds =

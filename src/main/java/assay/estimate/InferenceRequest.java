@@ -1,6 +1,7 @@
 package assay.estimate;
 
 import assay.cost.SessionSize;
+import assay.model.AdapterShape;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.Precision;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param size of the session that runs it
  * @param scratchBytes the back end's own scratch
  * @param storedType types of a quantised checkpoint's own, or null for the precision's
+ * @param adapter low-rank adapters that run unmerged, or null
  */
 public record InferenceRequest(
     ModelConfig config,
@@ -26,7 +28,8 @@ public record InferenceRequest(
     Workload workload,
     SessionSize size,
     long scratchBytes,
-    @Nullable Function<TensorSpec, DType> storedType) {
+    @Nullable Function<TensorSpec, DType> storedType,
+    @Nullable AdapterShape adapter) {
 
   /** Checks that the session holds the workload. */
   public InferenceRequest {
@@ -36,6 +39,17 @@ public record InferenceRequest(
               .formatted(
                   size.contextTokens(), workload.promptTokens(), workload.generatedTokens()));
     }
+  }
+
+  /** Without adapters. */
+  public InferenceRequest(
+      ModelConfig config,
+      Precision precision,
+      Workload workload,
+      SessionSize size,
+      long scratchBytes,
+      @Nullable Function<TensorSpec, DType> storedType) {
+    this(config, precision, workload, size, scratchBytes, storedType, null);
   }
 
   /** The smallest session for a workload, on a kind of device; on a CPU with one thread. */
@@ -48,11 +62,16 @@ public record InferenceRequest(
 
   /** The same with the scratch that the back end itself names. */
   public InferenceRequest withScratch(long bytes) {
-    return new InferenceRequest(config, precision, workload, size, bytes, storedType);
+    return new InferenceRequest(config, precision, workload, size, bytes, storedType, adapter);
   }
 
   /** The same with weights in types of their own. */
   public InferenceRequest withStoredTypes(@Nullable Function<TensorSpec, DType> types) {
-    return new InferenceRequest(config, precision, workload, size, scratchBytes, types);
+    return new InferenceRequest(config, precision, workload, size, scratchBytes, types, adapter);
+  }
+
+  /** The same with adapters beside the weights; null for none. */
+  public InferenceRequest withAdapter(@Nullable AdapterShape shape) {
+    return new InferenceRequest(config, precision, workload, size, scratchBytes, storedType, shape);
   }
 }

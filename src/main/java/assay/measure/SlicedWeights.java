@@ -1,5 +1,6 @@
 package assay.measure;
 
+import assay.model.AdapterSource;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.TensorSpec;
@@ -9,6 +10,7 @@ import assay.model.WeightSource;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The first layers and the first rows of the vocabulary of a larger model: the same widths, few
@@ -67,6 +69,11 @@ final class SlicedWeights implements WeightSource {
   @Override
   public Map<String, Long> nonFinite() {
     return whole.nonFinite();
+  }
+
+  @Override
+  public @Nullable AdapterSource adapter() {
+    return whole.adapter();
   }
 
   @Override

@@ -3,6 +3,7 @@ package assay.model;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where weights come from: files or a seeded generator. Rows are always in the order and
@@ -41,6 +42,11 @@ public interface WeightSource extends AutoCloseable {
    */
   default Map<String, Long> nonFinite() {
     return Map.of();
+  }
+
+  /** Low-rank adapters that run beside these weights, unmerged; null for none. */
+  default @Nullable AdapterSource adapter() {
+    return null;
   }
 
   @Override

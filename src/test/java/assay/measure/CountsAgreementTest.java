@@ -15,6 +15,7 @@ import assay.estimate.InferenceEstimate;
 import assay.estimate.InferenceRequest;
 import assay.model.ModelConfig;
 import assay.model.Precision;
+import assay.model.WeightSource;
 import assay.model.Workload;
 import assay.tensor.MemoryCategory;
 import java.util.List;
@@ -39,23 +40,34 @@ class CountsAgreementTest {
   void flopsAndBytesAgree(ModelConfig c) {
     for (Precision p : List.of(Precision.FP32, Precision.BF16, Precision.INT4)) {
       for (Workload w : WORKLOADS) {
-        compare(c, p, w);
+        compare(SmallModels.weights(c), p, w);
       }
     }
   }
 
-  private static void compare(ModelConfig c, Precision p, Workload w) {
+  /** Unmerged adapters cost what is predicted, in FLOPs and to the byte. */
+  @ParameterizedTest
+  @MethodSource("models")
+  void flopsAndBytesOfAdaptersAgree(ModelConfig c) {
+    for (Precision p : List.of(Precision.FP32, Precision.BF16, Precision.INT4)) {
+      compare(new RandomAdapter.Beside(SmallModels.weights(c), 3), p, new Workload(3, 20, 3));
+    }
+  }
+
+  private static void compare(WeightSource weights, Precision p, Workload w) {
+    ModelConfig c = weights.config();
     String what = c.name() + " " + p.label() + " " + w;
     InferenceEstimate estimate =
         Estimator.inference(
             // The reference, whose session this is compared with, needs no scratch memory.
-            InferenceRequest.of(c, p, w, DeviceKind.CPU).withScratch(0),
+            InferenceRequest.of(c, p, w, DeviceKind.CPU)
+                .withScratch(0)
+                .withAdapter(weights.adapter() == null ? null : weights.adapter().shape()),
             Device.unknown("any", DeviceKind.CPU),
             Constants.defaults(DeviceKind.CPU));
     try (Backend backend = new ReferenceBackend()) {
       CountingBackend counting = new CountingBackend(backend);
-      try (Session s =
-          Session.open(counting, SmallModels.weights(c), InferenceMeter.sessionFor(p, w))) {
+      try (Session s = Session.open(counting, weights, InferenceMeter.sessionFor(p, w))) {
         s.start(prompts(c, w));
         counting.start();
         s.enqueuePrefill();

@@ -1,5 +1,6 @@
 package assay.engine.quantize;
 
+import assay.model.AdapterSource;
 import assay.model.BlockFormat;
 import assay.model.DType;
 import assay.model.ModelConfig;
@@ -13,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.DoubleAdder;
 import java.util.function.DoubleConsumer;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Another source's weights, the linear layers of the blocks rounded layer-wise; embedding, head and
@@ -121,6 +123,11 @@ public final class GptqWeights implements WeightSource {
       BlockFormat.decodeRow(type, stored, (firstRow + r) * rowBytes, columns, row, 0);
       BlockFormat.encodeRow(as, row, 0, columns, out, r * as.rowBytes(columns));
     }
+  }
+
+  @Override
+  public @Nullable AdapterSource adapter() {
+    return source.adapter();
   }
 
   /** Frees the rounded weights; the wrapped source stays open. */

@@ -1,5 +1,6 @@
 package assay.engine.quantize;
 
+import assay.model.AdapterSource;
 import assay.model.BlockFormat;
 import assay.model.DType;
 import assay.model.ModelConfig;
@@ -11,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Another source's weights with the smallest magnitudes of each linear layer set to zero (claim
@@ -86,6 +88,11 @@ public final class PrunedWeights implements WeightSource {
     }
     Arrays.sort(magnitudes);
     return magnitudes[drop - 1];
+  }
+
+  @Override
+  public @Nullable AdapterSource adapter() {
+    return source.adapter();
   }
 
   /** The wrapped source stays open. */

@@ -1,0 +1,11 @@
+package assay.engine;
+
+import assay.backend.Backend;
+import assay.backend.reference.ReferenceBackend;
+
+class ReferenceLoraTest extends AbstractLoraTest {
+  @Override
+  protected Backend backend() {
+    return new ReferenceBackend();
+  }
+}
