@@ -1,23 +1,27 @@
 package assay.checkpoint;
 
-import assay.model.AdapterSource;
 import assay.model.DType;
 import assay.model.ModelConfig;
+import assay.model.RandomStream;
 import assay.model.TensorSpec;
 import assay.model.WeightSource;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /** A base model with a LoRA adapter that runs beside it, unmerged. It owns both. */
 public final class AdaptedWeights implements WeightSource {
   private final WeightSource base;
   private final LoraAdapter adapter;
+  private final ModelConfig config;
 
   private AdaptedWeights(WeightSource base, LoraAdapter adapter) {
     this.base = base;
     this.adapter = adapter;
+    ModelConfig c = base.config();
+    this.config = c.toBuilder().name(c.name() + "+" + adapter.name()).build();
   }
 
   /** Opens the adapter; the base is closed when that fails, and else by {@link #close}. */
@@ -40,9 +44,10 @@ public final class AdaptedWeights implements WeightSource {
     return adapter;
   }
 
+  /** The base's shape, with both names. */
   @Override
   public ModelConfig config() {
-    return base.config();
+    return config;
   }
 
   @Override
@@ -61,9 +66,14 @@ public final class AdaptedWeights implements WeightSource {
   }
 
   @Override
+  public Optional<RandomStream> randomStream(TensorSpec spec) {
+    return base.randomStream(spec);
+  }
+
+  @Override
   public Map<String, Long> nonFinite() {
     Map<String, Long> out = new TreeMap<>(base.nonFinite());
-    out.putAll(((AdapterSource) adapter).nonFinite());
+    out.putAll(adapter.nonFinite());
     return out;
   }
 

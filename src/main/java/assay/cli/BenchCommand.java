@@ -30,6 +30,8 @@ final class BenchCommand implements Callable<Integer> {
 
   @Mixin private MeasureOptions options;
 
+  @Mixin private AdapterOption adapter;
+
   @Parameters(paramLabel = "MODEL", description = ModelArgument.HELP)
   private String model = "";
 
@@ -71,13 +73,17 @@ final class BenchCommand implements Callable<Integer> {
     options.calibration();
     try (ResultsFolder folder = ResultsFolder.open(options.out, false);
         Devices.Chosen device = Devices.choose(common.device, options.threads);
-        WeightSource weights = argument.weights(options.seed);
+        WeightSource weights = adapter.beside(argument.weights(options.seed));
         Interruption interruption = new Interruption()) {
       MeasuredOutput output = new MeasuredOutput(common, folder);
       output.begin(device, weights.config(), weights.kind());
       String command =
           "assay bench %s --batch %s --prompt %s --generate %s"
-              .formatted(model, String.join(",", batches), String.join(",", prompts), generate);
+              .formatted(
+                  model + adapter.words(),
+                  String.join(",", batches),
+                  String.join(",", prompts),
+                  generate);
       int code =
           new Measuring(
                   new Measuring.Setting(

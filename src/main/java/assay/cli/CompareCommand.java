@@ -1,7 +1,9 @@
 package assay.cli;
 
 import assay.backend.Backend;
+import assay.checkpoint.AdaptedWeights;
 import assay.checkpoint.BuiltinModel;
+import assay.checkpoint.MergedWeights;
 import assay.measure.Environments;
 import assay.measure.compare.PrecisionComparison;
 import assay.model.ModelConfig;
@@ -41,7 +43,8 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  assay compare",
-      "  assay compare model-folder --text-file book.txt --gptq --prune 0.5"
+      "  assay compare model-folder --text-file book.txt --gptq --prune 0.5",
+      "  assay compare model-folder --adapter lora/ --text-file book.txt --precisions bf16,int8"
     })
 final class CompareCommand implements Runnable {
   private static final int RANDOM_TEXT_SEED = 7;
@@ -50,6 +53,8 @@ final class CompareCommand implements Runnable {
   private static final int STORIES_SEED = 1;
 
   @Mixin private CommonOptions common;
+
+  @Mixin private AdapterOption adapter;
 
   @Parameters(
       paramLabel = "MODEL",
@@ -135,7 +140,8 @@ final class CompareCommand implements Runnable {
     ModelArgument argument = ModelArgument.of(model);
     Precision base = Precision.of(reference);
     try (Backend device = Devices.open(common.device);
-        WeightSource weights = argument.weights(seed);
+        WeightSource weights = adapter.beside(argument.weights(seed));
+        WeightSource merged = merged(weights);
         WeightSource other = against == null ? null : ModelArgument.of(against).weights(seed)) {
       ModelConfig c = weights.config();
       int[] text = text(argument, c);
@@ -154,7 +160,11 @@ final class CompareCommand implements Runnable {
               setting,
               () -> Thread.currentThread().isInterrupted(),
               (what, share) -> remark(what))
-          .run(weights, base, variants(device, base, calibration, other), rows::add);
+          .run(
+              weights,
+              base,
+              variants(device, base, calibration, weights, merged, other),
+              rows::add);
       print(rows, base);
     }
   }
@@ -209,8 +219,21 @@ final class CompareCommand implements Runnable {
     }
   }
 
+  /** The adapter merged, to set beside the unmerged one (claim T9); null where it cannot be. */
+  private static @Nullable WeightSource merged(WeightSource weights) {
+    if (!(weights instanceof AdaptedWeights a) || WeightTypes.mostStored(a.base()).isBlocked()) {
+      return null;
+    }
+    return new MergedWeights(a.base(), a.adapter());
+  }
+
   private List<PrecisionComparison.Variant> variants(
-      Backend device, Precision base, int[] calibration, @Nullable WeightSource other) {
+      Backend device,
+      Precision base,
+      int[] calibration,
+      WeightSource weights,
+      @Nullable WeightSource merged,
+      @Nullable WeightSource other) {
     List<Precision> wanted = new ArrayList<>();
     for (String label : precisions) {
       Precision p = Precision.of(label);
@@ -228,6 +251,14 @@ final class CompareCommand implements Runnable {
       if (gptq && p.weightType().isBlocked()) {
         out.add(new PrecisionComparison.Variant(p.label() + " gptq", p, calibration, 0, null));
       }
+    }
+    if (weights instanceof AdaptedWeights a) {
+      for (Precision p : wanted) {
+        if (merged != null) {
+          out.add(new PrecisionComparison.Variant(p.label() + " merged", p, null, 0, merged));
+        }
+      }
+      out.add(new PrecisionComparison.Variant(base.label() + " base", base, null, 0, a.base()));
     }
     for (double share : prune) {
       String label = String.format(Locale.ROOT, "%s pruned %.0f %%", base.label(), share * 100);
@@ -309,7 +340,8 @@ final class CompareCommand implements Runnable {
   }
 
   private String command() {
-    StringBuilder s = new StringBuilder("assay compare " + model + " --reference " + reference);
+    StringBuilder s =
+        new StringBuilder("assay compare " + model + adapter.words() + " --reference " + reference);
     if (!precisions.isEmpty()) {
       s.append(" --precisions ").append(String.join(",", precisions));
     }

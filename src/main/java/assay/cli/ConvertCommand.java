@@ -4,6 +4,8 @@ import assay.checkpoint.GgufExport;
 import assay.checkpoint.GgufMetadata;
 import assay.checkpoint.GgufModel;
 import assay.checkpoint.HuggingFaceExport;
+import assay.checkpoint.LoraAdapter;
+import assay.checkpoint.MergedWeights;
 import assay.model.DType;
 import assay.model.UserError;
 import assay.model.WeightSource;
@@ -33,13 +35,15 @@ import picocli.CommandLine.Parameters;
     description = {
       "Writes a model anew, as a folder with safetensors or as a GGUF file that llama.cpp opens, in"
           + " other types if asked.",
-      "A Baichuan 2 comes out with its head normalised, as a Baichuan 1."
+      "A LoRA adapter can be merged. A Baichuan 2 comes out with its head normalised, as a Baichuan"
+          + " 1."
     },
     footer = {
       "",
       "Examples:",
       "  assay convert llama/ --gguf llama-q8_0.gguf --type q8_0",
-      "  assay convert model.gguf --folder model/ --type bf16"
+      "  assay convert model.gguf --folder model/ --type bf16",
+      "  assay convert llama/ --merge-lora adapter/ --out merged/"
     })
 final class ConvertCommand implements Runnable {
   private static final List<String> TOKENIZER_FILES =
@@ -62,7 +66,7 @@ final class ConvertCommand implements Runnable {
   private @Nullable Path gguf;
 
   @Option(
-      names = "--folder",
+      names = {"--folder", "--out"},
       paramLabel = "FOLDER",
       description = "Writes config.json and model.safetensors into a folder.")
   private @Nullable Path folder;
@@ -75,6 +79,14 @@ final class ConvertCommand implements Runnable {
               + " its own.")
   private @Nullable String type;
 
+  @Option(
+      names = "--merge-lora",
+      paramLabel = "ADAPTER",
+      description =
+          "A PEFT folder whose LoRA adapter is merged: W + scale·B·A, summed in fp64, rounded to"
+              + " the type written.")
+  private @Nullable Path adapter;
+
   @Option(names = "--seed", defaultValue = "1", description = "Seed of random weights.")
   private long seed = ModelArgument.DEFAULT_SEED;
 
@@ -86,15 +98,27 @@ final class ConvertCommand implements Runnable {
       throw new UserError("expected either --gguf FILE or --folder FOLDER");
     }
     ModelArgument argument = ModelArgument.of(model);
-    try (WeightSource source = argument.weights(seed)) {
+    try (WeightSource base = argument.weights(seed);
+        LoraAdapter lora = adapter == null ? null : LoraAdapter.open(adapter, base.config());
+        WeightSource source = lora == null ? base : new MergedWeights(base, lora)) {
+      if (lora != null) {
+        remarks.add(merged(lora));
+      }
       boolean normalised = source.config().normalizedHead();
-      Path written = gguf != null ? toGguf(argument, source, gguf) : toFolder(argument, source);
+      Path written =
+          gguf != null ? toGguf(argument, base, source, gguf) : toFolder(argument, base, source);
       if (normalised) {
         remarks.add("the rows of the head are normalised now: a Baichuan 1 (claim I7)");
       }
       Remarks.nonFinite(common.err(), source);
       report(source, written);
     }
+  }
+
+  private static String merged(LoraAdapter lora) {
+    return "merged %s: %d adapters, %d trainable parameters; W + scale·B·A is summed in fp64 and"
+            .formatted(lora.name(), lora.shape().modules().size(), lora.shape().parameters())
+        + " rounded to the type written";
   }
 
   private @Nullable DType type() {
@@ -111,11 +135,11 @@ final class ConvertCommand implements Runnable {
     };
   }
 
-  private Path toGguf(ModelArgument argument, WeightSource source, Path out) {
+  private Path toGguf(ModelArgument argument, WeightSource base, WeightSource source, Path out) {
     refuseOverwriting(argument, out);
     GgufExport export = new GgufExport(source, type());
     GgufMetadata metadata = export.metadata();
-    addTokenizer(metadata, argument, source);
+    addTokenizer(metadata, argument, base);
     try (Bar bar = new Bar("writing", source.config().parameters())) {
       export.write(out, metadata, bar);
     }
@@ -144,7 +168,7 @@ final class ConvertCommand implements Runnable {
     }
   }
 
-  private Path toFolder(ModelArgument argument, WeightSource source) {
+  private Path toFolder(ModelArgument argument, WeightSource base, WeightSource source) {
     Path out = java.util.Objects.requireNonNull(folder);
     refuseOverwriting(argument, out);
     HuggingFaceExport export = new HuggingFaceExport(source, type());
@@ -154,7 +178,7 @@ final class ConvertCommand implements Runnable {
     Path json = argument.tokenizerJson();
     if (json != null) {
       copyTokenizer(json, out);
-    } else if (source instanceof GgufModel m && GgufTokenizer.isIn(m.file())) {
+    } else if (base instanceof GgufModel m && GgufTokenizer.isIn(m.file())) {
       remarks.add("the vocabulary of a GGUF file is not written as tokenizer.json");
     }
     return out;

@@ -41,6 +41,8 @@ import picocli.CommandLine.Parameters;
 final class GenerateCommand implements Runnable {
   @Mixin private CommonOptions common;
 
+  @Mixin private AdapterOption adapter;
+
   @Parameters(
       paramLabel = "MODEL",
       arity = "0..1",
@@ -151,7 +153,7 @@ final class GenerateCommand implements Runnable {
     }
     ModelArgument argument = ModelArgument.of(model);
     try (Tokenizer tokenizer = ids == null ? argument.tokenizer(tokenizerPath) : null;
-        WeightSource source = argument.weights(seed);
+        WeightSource source = adapter.beside(argument.weights(seed));
         Devices.Chosen device = Devices.choose(common.device, null)) {
       int[] tokens = prompt(tokenizer);
       SessionOptions options = options(source, tokens.length);

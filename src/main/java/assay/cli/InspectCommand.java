@@ -1,5 +1,6 @@
 package assay.cli;
 
+import assay.checkpoint.LoraAdapter;
 import assay.measure.inspect.WeightScan;
 import assay.model.ModelConfig;
 import assay.model.Precision;
@@ -11,6 +12,7 @@ import assay.results.ResultJson;
 import assay.tokenizer.Tokenizer;
 import assay.tokenizer.VocabularyCount;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -35,6 +37,14 @@ import picocli.CommandLine.Parameters;
 final class InspectCommand implements Runnable {
   @Mixin private CommonOptions common;
 
+  @Option(
+      names = "--adapter",
+      paramLabel = "FOLDER",
+      description =
+          "A LoRA adapter as PEFT writes it: its trainable parameters, its bytes, and what it costs"
+              + " per token (claims T8, T9).")
+  private @Nullable Path adapter;
+
   @Parameters(paramLabel = "MODEL", description = ModelArgument.HELP)
   private String model = "";
 
@@ -52,16 +62,22 @@ final class InspectCommand implements Runnable {
   @Override
   public void run() {
     ModelArgument argument = ModelArgument.of(model);
-    try (WeightSource weights = argument.weights(ModelArgument.DEFAULT_SEED)) {
+    try (WeightSource weights = argument.weights(ModelArgument.DEFAULT_SEED);
+        LoraAdapter lora = adapter == null ? null : LoraAdapter.open(adapter, weights.config())) {
       List<Row> rows = rows(argument, weights);
       VocabularyCount vocabulary = vocabulary(argument);
       if (common.json) {
-        common
-            .out()
-            .println(ResultJson.mapper().writeValueAsString(json(weights, rows, vocabulary)));
+        Map<String, Object> document = json(weights, rows, vocabulary);
+        if (lora != null) {
+          document.put("adapter", AdapterFacts.of(lora, weights.config()).json());
+        }
+        common.out().println(ResultJson.mapper().writeValueAsString(document));
         common.out().flush();
       } else {
         print(weights, rows, vocabulary);
+        if (lora != null) {
+          AdapterFacts.of(lora, weights.config()).print(common.out());
+        }
       }
     }
   }

@@ -44,6 +44,8 @@ final class LogitsCommand implements Runnable {
 
   @Mixin private CommonOptions common;
 
+  @Mixin private AdapterOption adapter;
+
   @Parameters(paramLabel = "MODEL", description = ModelArgument.HELP)
   private String model = "";
 
@@ -87,7 +89,7 @@ final class LogitsCommand implements Runnable {
     if (layers && out == null) {
       throw new UserError("--layers needs --out FILE");
     }
-    try (WeightSource source = ModelArgument.of(model).weights(seed);
+    try (WeightSource source = adapter.beside(ModelArgument.of(model).weights(seed));
         Backend backend = Devices.open(common.device)) {
       compute(source, backend, prompts);
     }

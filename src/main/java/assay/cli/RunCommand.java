@@ -40,6 +40,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private MeasureOptions options;
 
+  @Mixin private AdapterOption adapter;
+
   @Parameters(
       paramLabel = "MODEL",
       arity = "0..1",
@@ -110,14 +112,17 @@ final class RunCommand implements Callable<Integer> {
     options.calibration();
     try (ResultsFolder folder = ResultsFolder.open(options.out, resume);
         Devices.Chosen device = Devices.choose(common.device, options.threads);
-        WeightSource weights = argument.weights(options.seed);
+        WeightSource weights = adapter.beside(argument.weights(options.seed));
         Interruption interruption = new Interruption()) {
       MeasuredOutput output = new MeasuredOutput(common, folder);
       output.begin(device, weights.config(), weights.kind());
       String command =
           "assay run %s --batch %d --prompt %d --generate %d"
               .formatted(
-                  name, workload.batch(), workload.promptTokens(), workload.generatedTokens());
+                  name + adapter.words(),
+                  workload.batch(),
+                  workload.promptTokens(),
+                  workload.generatedTokens());
       int code =
           measuring(device, folder, interruption, TimeBudget.SHORT, command)
               .measure(weights, options.precisions(), List.of(workload));
@@ -131,6 +136,9 @@ final class RunCommand implements Callable<Integer> {
       throw new UserError(
           "--plan names models and workloads: expected no MODEL, --batch, --prompt or --generate"
               + " beside it");
+    }
+    if (adapter.folder != null) {
+      throw new UserError("--plan runs no adapters: expected no --adapter beside it");
     }
     if (!options.precisions().isEmpty()) {
       throw new UserError("--plan names precisions: expected no --precisions beside it");

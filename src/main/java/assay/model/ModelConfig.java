@@ -169,7 +169,7 @@ public record ModelConfig(
 
   /** Named arguments for a record of twenty-seven. Defaults are those of the llama family. */
   public static final class Builder {
-    private final String name;
+    private String name;
     private final String architecture;
     private int nLayers;
     private int hiddenSize;
@@ -200,6 +200,12 @@ public record ModelConfig(
     private Builder(String name, String architecture) {
       this.name = name;
       this.architecture = architecture;
+    }
+
+    /** Another name. */
+    public Builder name(String name) {
+      this.name = name;
+      return this;
     }
 
     /** Layers, residual width and the MLP's inner width. */

@@ -1,6 +1,9 @@
 package assay.measure.compare;
 
 import assay.backend.Backend;
+import assay.cost.MemoryCost;
+import assay.cost.MemoryKind;
+import assay.cost.SessionSize;
 import assay.engine.PassObserver;
 import assay.engine.Session;
 import assay.engine.SessionOptions;
@@ -11,12 +14,11 @@ import assay.measure.Progress;
 import assay.measure.StopSignal;
 import assay.measure.TimeBudget;
 import assay.measure.TimedRuns;
+import assay.model.AdapterSource;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.Precision;
-import assay.model.TensorSpec;
 import assay.model.UserError;
-import assay.model.WeightLayout;
 import assay.model.WeightSource;
 import assay.model.Workload;
 import assay.results.Comparison;
@@ -378,10 +380,17 @@ public final class PrecisionComparison {
       double worstError,
       TimedRuns.Result times) {
     ModelConfig c = weights.config();
-    long predicted = 0;
-    for (TensorSpec t : WeightLayout.of(c)) {
-      predicted += t.storedBytes(v.precision());
-    }
+    SessionSize size =
+        SessionSize.of(v.precision(), DType.F32, 1, 1); // weights do not depend on it
+    AdapterSource adapter = weights.adapter();
+    long predicted =
+        MemoryCost.of(
+                c,
+                size,
+                0,
+                t -> t.storedType(v.precision()),
+                adapter == null ? null : adapter.shape())
+            .bytes(MemoryKind.WEIGHTS);
     int prompt = Math.min(setting.window(), setting.text().length);
     return new Comparison(
         ResultRow.SCHEMA,
