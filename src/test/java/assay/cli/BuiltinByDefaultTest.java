@@ -3,15 +3,14 @@ package assay.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
-/** Without a MODEL the commands take the model that comes with Assay. */
+/**
+ * Without a MODEL the commands take the model that comes with Assay ({@link LoraCommandsTest} has
+ * run).
+ */
 class BuiltinByDefaultTest {
-  @TempDir Path folder;
-
   @Test
   void generateTellsAStory() {
     CommandRun run = CommandRun.of("generate", "-n", "40", "--temperature", "0", "--json");
@@ -41,27 +40,6 @@ class BuiltinByDefaultTest {
     assertTrue(perplexity > 1 && perplexity < 10, "perplexity " + perplexity);
     assertTrue(row.get("top1_agreement").asDouble() > 0.9, row.toString());
     assertTrue(row.get("weights_bytes").asLong() > 0, row.toString());
-  }
-
-  @Test
-  void runMeasuresIt() {
-    CommandRun run =
-        CommandRun.of(
-            "run",
-            "--precisions",
-            "int8",
-            "--prompt",
-            "13",
-            "--generate",
-            "3",
-            "--json",
-            "--out",
-            folder.resolve("results").toString());
-    JsonNode row = run.document().get("results").get(0);
-    assertEquals("builtin", row.get("model").get("name").asString());
-    assertEquals("checkpoint", row.get("model").get("weights").asString());
-    assertEquals(
-        row.get("estimate").get("weights_bytes"), row.get("measured").get("weights_bytes"));
   }
 
   @Test

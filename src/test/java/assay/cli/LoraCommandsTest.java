@@ -154,6 +154,8 @@ class LoraCommandsTest {
             .document()
             .get("results")
             .get(0);
+    assertEquals("builtin+adapter", row.at("/model/name").asString(), "builtin by default");
+    assertEquals("checkpoint", row.at("/model/weights").asString());
     for (String key :
         new String[] {
           "weights_bytes",
