@@ -14,6 +14,7 @@ public final class Scratch {
   private static final long ROWS_AT_ONCE = 512;
   private static final long FLOAT_BLOCK = 512;
   private static final long FLOAT_ROW_BYTES = 4 * FLOAT_BLOCK + 64;
+  private static final long WIDENED_PANELS = 8;
   private static final long KEY_BLOCK = 128;
   private static final long STATE_BYTES = 8;
   private static final long QUERY_TILE = 24;
@@ -38,18 +39,20 @@ public final class Scratch {
 
   /**
    * What the CPU back end keeps with its AVX-512 kernels. Of a product's input: rows packed in
-   * blocks of 512 columns, each with one cache line of padding. Per worker: a panel of 16 weight
-   * rows and its results; for attention K and V of one head in panels of 16 slots, a tile of
-   * queries, scores and sums; for few queries a block of 128 keys instead. Other kernels pack other
-   * blocks: there the back end's own figure differs by some percent.
+   * blocks of 512 columns, each with one cache line of padding. Per worker: 512 columns of 8 panels
+   * of 16 weight rows widened to fp32; a whole panel and its results; for attention K and V of one
+   * head in panels of 16 slots, a tile of queries, scores and sums; for few queries a block of 128
+   * keys instead. Other kernels pack other blocks: there the back end's own figure differs by some
+   * percent.
    */
   private static long cpu(ModelConfig c, SessionSize size, int workers) {
     long columns = Math.max(Math.max(c.hiddenSize(), c.qDim()), c.intermediateSize());
     long all = Math.max((long) size.batch() * size.passTokens(), size.batch());
     long rows = Math.min(all, ROWS_AT_ONCE);
     long packed = align(Math.ceilDiv(columns, FLOAT_BLOCK) * rows * FLOAT_ROW_BYTES);
+    long widened = WIDENED_PANELS * 4 * LANES * FLOAT_BLOCK;
     long panel = align(4 * LANES * columns) + 64 * ROWS_AT_ONCE;
-    return packed + workers * (panel + attention(c, size));
+    return packed + workers * (widened + panel + attention(c, size));
   }
 
   private static long attention(ModelConfig c, SessionSize size) {

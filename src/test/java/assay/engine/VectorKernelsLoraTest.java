@@ -7,6 +7,6 @@ import assay.backend.cpu.kernel.VectorKernels;
 class VectorKernelsLoraTest extends AbstractLoraTest {
   @Override
   protected Backend backend() {
-    return new CpuBackend(3, new VectorKernels(3));
+    return new CpuBackend(3, new VectorKernels());
   }
 }

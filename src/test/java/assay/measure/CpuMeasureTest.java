@@ -28,7 +28,7 @@ class CpuMeasureTest {
       names = {"FP32", "FP16", "BF16", "INT8", "INT4"})
   void itsLogitsAreThoseOfTheReference(Precision p) {
     try (Backend best = new CpuBackend();
-        Backend portable = new CpuBackend(2, new VectorKernels(2));
+        Backend portable = new CpuBackend(2, new VectorKernels());
         Backend reference = new ReferenceBackend()) {
       for (ModelConfig c : SmallModels.all()) {
         for (Backend device : List.of(best, portable)) {
@@ -51,7 +51,7 @@ class CpuMeasureTest {
 
   @Test
   void theSweepReadsEverything() {
-    try (Backend device = new CpuBackend(3, new VectorKernels(3))) {
+    try (Backend device = new CpuBackend(3, new VectorKernels())) {
       CeilingMeter.Effort effort = new CeilingMeter.Effort(1e-3, 0.05, (8 << 20) + 16_384, 0);
       Ceilings c = new CeilingMeter(device, effort).of(Precision.FP32);
       assertEquals((8 << 20) + 16_384, c.copyBytes());

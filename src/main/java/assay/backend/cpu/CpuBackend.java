@@ -87,7 +87,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
 
   private static Kernels bestKernels(int threads) {
     Kernels generated = GeneratedKernels.createIfSupported();
-    return generated != null ? generated : new VectorKernels(threads);
+    return generated != null ? generated : new VectorKernels();
   }
 
   // ---- what it is

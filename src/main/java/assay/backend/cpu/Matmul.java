@@ -45,6 +45,7 @@ final class Matmul {
   private long packed;
   private long scratch;
   private long scratchBytes;
+  private long kernelBytes;
   private int reservedRows;
   private int reservedColumns;
   private float[][] decoded = new float[0][];
@@ -73,7 +74,7 @@ final class Matmul {
    * whatever the weights' type.
    */
   static long scratchBytes(Kernels kernels, int rows, int columns, int workers) {
-    return packedBytes(kernels, rows, columns) + workers * workerBytes(columns);
+    return packedBytes(kernels, rows, columns) + workers * workerBytes(kernels, columns);
   }
 
   private static long packedBytes(Kernels kernels, int rows, int columns) {
@@ -86,9 +87,17 @@ final class Matmul {
     return align(most);
   }
 
-  /** One panel of fp32, the largest type, and its result. */
-  private static long workerBytes(int columns) {
-    return align(ROWS * 4L * columns) + Kernels.MAX_ROWS * 64L;
+  /** What the kernels want, one panel of fp32, the largest type, and its result. */
+  private static long workerBytes(Kernels kernels, int columns) {
+    return kernelBytes(kernels) + align(ROWS * 4L * columns) + Kernels.MAX_ROWS * 64L;
+  }
+
+  private static long kernelBytes(Kernels kernels) {
+    long most = 0;
+    for (DType type : KERNEL_TYPES) {
+      most = Math.max(most, kernels.scratchBytes(type, PANELS_PER_CHUNK));
+    }
+    return align(most);
   }
 
   private static long align(long bytes) {
@@ -99,7 +108,8 @@ final class Matmul {
   void reserve(long address, int rows, int columns) {
     packed = address;
     scratch = address + packedBytes(kernels, rows, columns);
-    scratchBytes = workerBytes(columns);
+    scratchBytes = workerBytes(kernels, columns);
+    kernelBytes = kernelBytes(kernels);
     decoded = new float[workers.count()][columns];
     reservedRows = rows;
     reservedColumns = columns;
@@ -152,7 +162,7 @@ final class Matmul {
    * scratch memory.
    */
   private long makePanel(int panel, int first, int count, int worker) {
-    long wide = scratch + worker * scratchBytes;
+    long wide = scratch + worker * scratchBytes + kernelBytes;
     int r = PanelLayout.rowsOf(panel, outputs);
     Tensor t = unpacked;
     if (t == null) {
@@ -240,13 +250,18 @@ final class Matmul {
       int count = Math.min(step, columns - k);
       long from = weight + first * panelBytes() + ROWS * type.rowBytes(k);
       boolean add = accumulate || k > 0;
-      tile(ready - first, from, block, count, out + 64L * first, outRowBytes, add, worker);
+      // The next columns of these panels, or the panels that this thread will likely take.
+      long next =
+          k + step < columns
+              ? from + ROWS * type.rowBytes(step)
+              : weight + (first + (long) workers.count() * panelsPerChunk) * panelBytes();
+      tile(ready - first, from, block, count, out + 64L * first, outRowBytes, add, next, worker);
     }
     for (int p = ready; p < last; p++) {
       for (int k = 0, block = 0; k < columns; k += step, block++) {
         int count = Math.min(step, columns - k);
         long wide = makePanel(p, k, count, worker);
-        tile(1, wide, block, count, result(worker), 64, k > 0, worker);
+        tile(1, wide, block, count, result(worker), 64, k > 0, wide, worker);
       }
       for (int m = 0; m < rows; m++) {
         copyOut(result(worker) + 64L * m, out + m * outRowBytes + 64L * p, p);
@@ -255,8 +270,27 @@ final class Matmul {
   }
 
   private void tile(
-      int count, long from, int block, int k, long to, long toRowBytes, boolean add, int worker) {
+      int count,
+      long from,
+      int block,
+      int k,
+      long to,
+      long toRowBytes,
+      boolean add,
+      long next,
+      int worker) {
     kernels.multiply(
-        type, rows, count, from, panelBytes(), packedRow(block, 0), to, toRowBytes, k, add, worker);
+        type,
+        rows,
+        count,
+        from,
+        panelBytes(),
+        packedRow(block, 0),
+        to,
+        toRowBytes,
+        k,
+        add,
+        next,
+        scratch + worker * scratchBytes);
   }
 }

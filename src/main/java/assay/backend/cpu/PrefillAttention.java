@@ -90,12 +90,7 @@ final class PrefillAttention {
     int first = (int) ((long) s.tokensPerSequence() * segment / segments);
     int end = (int) ((long) s.tokensPerSequence() * (segment + 1) / segments);
     new Segment(
-            item / s.nKvHeads(),
-            item % s.nKvHeads(),
-            first,
-            end,
-            scratch + worker * scratchBytes,
-            worker)
+            item / s.nKvHeads(), item % s.nKvHeads(), first, end, scratch + worker * scratchBytes)
         .compute();
   }
 
@@ -108,7 +103,6 @@ final class PrefillAttention {
     private final int kvHead;
     private final int first;
     private final int end;
-    private final int worker;
     private final int d = job.spec.headDim();
     private final int block = kernels.blockColumns(DType.F32);
     private final long rowBytes = kernels.packedRowBytes(DType.F32);
@@ -126,12 +120,11 @@ final class PrefillAttention {
     private final long states;
     private final long converted;
 
-    Segment(int sequence, int kvHead, int first, int end, long memory, int worker) {
+    Segment(int sequence, int kvHead, int first, int end, long memory) {
       this.sequence = sequence;
       this.kvHead = kvHead;
       this.first = first;
       this.end = end;
-      this.worker = worker;
       int smallest = Integer.MAX_VALUE;
       for (int t = first; t < end; t++) {
         smallest = Math.min(smallest, job.firstKey(sequence, t));
@@ -227,7 +220,8 @@ final class PrefillAttention {
           rowBytes,
           d,
           false,
-          worker);
+          kPanels + 4L * d * (from - base),
+          0);
       for (int i = 0; i < rows; i++) {
         weights(head, token + i, i, from, count);
       }
@@ -242,7 +236,8 @@ final class PrefillAttention {
           4L * padded(d),
           count,
           true,
-          worker);
+          vPanels + 64L * (from - base),
+          0);
     }
 
     /** Turns one row of scores into weights; zero outside of what the query sees. */

@@ -8,6 +8,6 @@ import assay.backend.cpu.kernel.VectorKernels;
 class VectorCpuBackendTest extends AbstractBackendTest {
   @Override
   protected Backend backend() {
-    return new CpuBackend(3, new VectorKernels(3));
+    return new CpuBackend(3, new VectorKernels());
   }
 }

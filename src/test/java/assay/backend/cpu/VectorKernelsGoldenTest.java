@@ -10,6 +10,6 @@ import assay.engine.AbstractGoldenTest;
 class VectorKernelsGoldenTest extends AbstractGoldenTest {
   @Override
   protected Backend backend() {
-    return new CpuBackend(3, new VectorKernels(3));
+    return new CpuBackend(3, new VectorKernels());
   }
 }

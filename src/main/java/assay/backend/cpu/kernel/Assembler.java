@@ -216,6 +216,16 @@ final class Assembler {
     emit(0xC3);
   }
 
+  /**
+   * Asks for a cache line to be brought to the L2 cache; an address that does not exist is fine.
+   */
+  void prefetchL2(Mem m) {
+    rex(0, Math.max(m.index, 0), m.base);
+    emit(0x0F);
+    emit(0x18);
+    modRm(2, m, 1);
+  }
+
   void vzeroupper() {
     emit(0xC5);
     emit(0xF8);

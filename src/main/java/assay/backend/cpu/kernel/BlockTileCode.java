@@ -68,13 +68,16 @@ final class BlockTileCode {
     if (nibbles) {
       a.constant(LOW_NIBBLES, 0x0f0f0f0f);
     }
-    FloatTileCode.Panels loop = new FloatTileCode.Panels(a, 1);
+    FloatTileCode.Panels loop = new FloatTileCode.Panels(a, 1, rows > 1);
     Label nextBlock = new Label();
     for (int m = 0; m < rows; m++) {
       a.v(Op.VPXORD, m, m, m);
     }
     a.mov(RAX, R8);
     a.bind(nextBlock);
+    if (rows > 1) {
+      FloatTileCode.Panels.prefetch(a);
+    }
     block();
     a.addImm(RDI, blockBytes);
     a.addImm(RSI, X_BLOCK_BYTES);

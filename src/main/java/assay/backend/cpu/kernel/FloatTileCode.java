@@ -2,6 +2,7 @@ package assay.backend.cpu.kernel;
 
 import static assay.backend.cpu.kernel.Assembler.R10;
 import static assay.backend.cpu.kernel.Assembler.R11;
+import static assay.backend.cpu.kernel.Assembler.R12;
 import static assay.backend.cpu.kernel.Assembler.R8;
 import static assay.backend.cpu.kernel.Assembler.R9;
 import static assay.backend.cpu.kernel.Assembler.RAX;
@@ -25,11 +26,14 @@ import assay.model.DType;
  *
  * <p>Arguments: rdi w, rsi x, rdx C, rcx bytes between rows of C, r8 number of k, r9 bytes from
  * panel to panel; on the stack: how many groups of {@code panels} panels to do one after the other,
- * and whether C is added to. Rows of x lie a constant distance apart, baked into the code, so that
- * one register addresses them all.
+ * whether C is added to, an address from which memory is prefetched during the first group, and by
+ * how much that moves for each further group. Rows of x lie a constant distance apart, baked into
+ * the code, so that one register addresses them all.
  *
  * <p>Traffic: a tile of 12 × 32 loads 14 vectors for 24 FMAs; the loads hide behind them. Rejected:
- * the broadcast as the FMA's own memory operand with two panels (it loads each x twice).
+ * the broadcast as the FMA's own memory operand with two panels (it loads each x twice). Weights
+ * come from memory only for the first rows that meet them, which would then wait for it (5 % of a
+ * product of 128 rows); so each turn of the loop prefetches one line of the weights that come next.
  */
 final class FloatTileCode {
   /** Steps of k per turn of the loop. */
@@ -106,7 +110,7 @@ final class FloatTileCode {
     if (type == DType.BF16 && !dot) {
       a.constant(HIGH_HALVES, 0xffff0000);
     }
-    Panels loop = new Panels(a, panels);
+    Panels loop = new Panels(a, panels, rows > 1);
     for (int i = 0; i < sets * rows * panels; i++) {
       a.v(Op.VPXORD, i, i, i);
     }
@@ -130,6 +134,9 @@ final class FloatTileCode {
     a.subImm(RAX, UNROLL * stepK);
     a.jl(rest);
     a.bind(loop);
+    if (rows > 1) {
+      Panels.prefetch(a);
+    }
     for (int u = 0; u < UNROLL; u++) {
       step(u % sets, u);
     }
@@ -218,28 +225,54 @@ final class FloatTileCode {
 
   /** The loop over groups of panels that all tile codes share. */
   static final class Panels {
+    // Arguments on the stack, above two saved registers and the return address.
+    private static final int GROUPS = 24;
+    private static final int ACCUMULATE = 32;
+    private static final int PREFETCH = 40;
+    private static final int PREFETCH_STRIDE = 48;
+    private static final int LINE = 64;
+
     private final Assembler a;
     private final int panels;
+    private final boolean prefetches;
     private final Label start = new Label();
 
     /** Begins it: rdi and rsi point at a group's weights and at x. */
-    Panels(Assembler a, int panels) {
+    Panels(Assembler a, int panels, boolean prefetches) {
       this.a = a;
       this.panels = panels;
+      this.prefetches = prefetches;
       a.push(RBX);
-      a.load(R10, Mem.at(RSP, 16));
+      a.push(R12);
+      a.load(R10, Mem.at(RSP, GROUPS));
       a.mov(R11, RSI);
       a.mov(RBX, RDI);
       a.bind(start);
       a.mov(RDI, RBX);
       a.mov(RSI, R11);
+      if (prefetches) {
+        a.load(R12, Mem.at(RSP, PREFETCH));
+      }
+    }
+
+    /** Prefetches one more line. */
+    static void prefetch(Assembler a) {
+      a.prefetchL2(Mem.at(R12, 0));
+      a.addImm(R12, LINE);
     }
 
     /** Ends it, and the code. */
     void next() {
+      if (prefetches) {
+        a.load(RAX, Mem.at(RSP, PREFETCH));
+        a.load(R12, Mem.at(RSP, PREFETCH_STRIDE));
+        a.add(RAX, R12);
+        a.store(Mem.at(RSP, PREFETCH), RAX);
+      }
       a.lea(RBX, new Mem(RBX, R9, panels, 0));
       a.subImm(R10, 1);
       a.jnz(start);
+      a.pop(R12);
       a.pop(RBX);
       a.vzeroupper();
       a.ret();
@@ -255,7 +288,7 @@ final class FloatTileCode {
 
     static void emit(Assembler a, int rows, int panels) {
       Label store = new Label();
-      a.load(RAX, Mem.at(RSP, 24));
+      a.load(RAX, Mem.at(RSP, Panels.ACCUMULATE));
       a.test(RAX, RAX);
       a.mov(RAX, RDX);
       a.jz(store);

@@ -35,6 +35,14 @@ public final class GeneratedKernels implements Kernels {
   private static final int TILE_ROWS = 12;
 
   private static final int FLOAT_BLOCK = 512;
+
+  /**
+   * From so many rows on fp16 weights are widened to fp32 in the L2 cache once, for all rows, not
+   * again for each tile of them.
+   */
+  private static final int WIDEN_ROWS = 8;
+
+  private static final long WIDE_PANEL_BYTES = 4L * PanelLayout.ROWS * FLOAT_BLOCK;
   private static final int INT_BLOCK = 1024;
 
   /**
@@ -55,7 +63,8 @@ public final class GeneratedKernels implements Kernels {
   private static final MethodHandle TILE =
       Linker.nativeLinker()
           .downcallHandle(
-              FunctionDescriptor.ofVoid(LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG));
+              FunctionDescriptor.ofVoid(
+                  LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG, LONG));
 
   @SuppressWarnings("restricted")
   private static final MethodHandle CONVERT =
@@ -168,6 +177,11 @@ public final class GeneratedKernels implements Kernels {
     return type.isBlocked() ? INT_ROW_BYTES : FLOAT_ROW_BYTES;
   }
 
+  @Override
+  public long scratchBytes(DType type, int panels) {
+    return type == DType.F16 ? panels * WIDE_PANEL_BYTES : 0;
+  }
+
   private boolean usesDot(DType type) {
     return type == DType.BF16 && dotTiles != null;
   }
@@ -231,12 +245,25 @@ public final class GeneratedKernels implements Kernels {
       long outRowBytes,
       int columns,
       boolean accumulate,
-      int worker) {
+      long next,
+      long scratch) {
     Tiles t = dotTiles != null && type == DType.BF16 ? dotTiles : tiles(type);
+    long from = w;
+    long fromPanelBytes = panelBytes;
+    if (type == DType.F16 && rows >= WIDEN_ROWS) {
+      for (int p = 0; p < panels; p++) {
+        long wide = scratch + p * WIDE_PANEL_BYTES;
+        halfToFloat(w + p * panelBytes, wide, PanelLayout.ROWS * columns);
+      }
+      t = tiles(DType.F32);
+      from = scratch;
+      fromPanelBytes = WIDE_PANEL_BYTES;
+    }
     int n = Math.ceilDiv(rows, TILE_ROWS);
     int groups = panels / t.panels;
     int inGroups = groups * t.panels;
     long steps = steps(type, columns);
+    long blockBytes = PanelLayout.ROWS * type.rowBytes(columns);
     long add = accumulate ? 1 : 0;
     for (int i = 0; i < n; i++) {
       int first = (int) ((long) rows * i / n);
@@ -245,14 +272,39 @@ public final class GeneratedKernels implements Kernels {
       long to = out + first * outRowBytes;
       if (groups > 0) {
         MemorySegment code = t.code(count, t.panels);
-        call(code, w, xs, to, outRowBytes, steps, panelBytes, groups, add);
+        long soon = next + prefetchOffset(i, n, t.panels, panelBytes, blockBytes);
+        long stride = t.panels * panelBytes;
+        call(code, from, xs, to, outRowBytes, steps, fromPanelBytes, groups, add, soon, stride);
       }
       if (inGroups < panels) {
         MemorySegment code = t.code(count, 1);
-        long rest = w + inGroups * panelBytes;
-        call(code, rest, xs, to + 64L * inGroups, outRowBytes, steps, panelBytes, 1, add);
+        long rest = from + inGroups * fromPanelBytes;
+        long soon = next + inGroups * panelBytes + prefetchOffset(i, n, 1, panelBytes, blockBytes);
+        call(
+            code,
+            rest,
+            xs,
+            to + 64L * inGroups,
+            outRowBytes,
+            steps,
+            fromPanelBytes,
+            1,
+            add,
+            soon,
+            0);
       }
     }
+  }
+
+  /**
+   * Where tile {@code i} of {@code n} begins to prefetch in a group of one or two panels of {@code
+   * blockBytes} each: every tile takes its share of the lines, the first half of the tiles those of
+   * the first panel.
+   */
+  private static long prefetchOffset(int i, int n, int panels, long panelBytes, long blockBytes) {
+    int tiles = Math.ceilDiv(n, panels);
+    long share = Math.ceilDiv(blockBytes, 64L * tiles) * 64;
+    return i / tiles * panelBytes + i % tiles * share;
   }
 
   @Override
@@ -260,7 +312,8 @@ public final class GeneratedKernels implements Kernels {
       DType type, int panels, long w, long x, long out, int columns, boolean accumulate) {
     long panelBytes = PanelLayout.ROWS * type.rowBytes(columns);
     long add = accumulate ? 1 : 0;
-    call(tiles(type).code(1, 1), w, x, out, 0, steps(type, columns), panelBytes, panels, add);
+    MemorySegment code = tiles(type).code(1, 1);
+    call(code, w, x, out, 0, steps(type, columns), panelBytes, panels, add, 0, 0);
   }
 
   @Override
@@ -316,9 +369,22 @@ public final class GeneratedKernels implements Kernels {
       long steps,
       long panelBytes,
       long panels,
-      long accumulate) {
+      long accumulate,
+      long prefetch,
+      long prefetchStride) {
     try {
-      TILE.invokeExact(code, w, x, out, outRowBytes, steps, panelBytes, panels, accumulate);
+      TILE.invokeExact(
+          code,
+          w,
+          x,
+          out,
+          outRowBytes,
+          steps,
+          panelBytes,
+          panels,
+          accumulate,
+          prefetch,
+          prefetchStride);
     } catch (Throwable e) {
       throw new IllegalStateException(e);
     }

@@ -6,7 +6,7 @@ import assay.model.DType;
 /**
  * The inner loops of matrix products and conversions, for one kind of processor. All addresses are
  * absolute and unchecked ({@link RawMemory}); weights are full panels of {@link PanelLayout}. Safe
- * to call from several threads, each with its own {@code worker} number.
+ * to call from several threads, each with its own scratch memory.
  */
 public interface Kernels extends AutoCloseable {
   /** Most rows of x in one call of {@link #multiply}. */
@@ -32,6 +32,9 @@ public interface Kernels extends AutoCloseable {
   /** Bytes from one packed row of x to the next. */
   long packedRowBytes(DType type);
 
+  /** Bytes of scratch memory that {@link #multiply} needs for up to so many panels of this type. */
+  long scratchBytes(DType type, int panels);
+
   /**
    * Packs up to {@link #blockColumns} columns of one row of x for {@link #multiply} with weights of
    * this type.
@@ -55,6 +58,9 @@ public interface Kernels extends AutoCloseable {
    * @param out fp32
    * @param outRowBytes from a row of out to the next
    * @param columns how many k
+   * @param next these panels' columns that will be multiplied next, to be brought nearer meanwhile;
+   *     only ever prefetched, so it need not exist
+   * @param scratch {@link #scratchBytes} of the calling thread's own
    */
   void multiply(
       DType type,
@@ -67,7 +73,8 @@ public interface Kernels extends AutoCloseable {
       long outRowBytes,
       int columns,
       boolean accumulate,
-      int worker);
+      long next,
+      long scratch);
 
   /**
    * out[16p + lane] (+)= Σ_k x[k] · w[p][k][lane] over whole rows: {@code x} as {@link #prepare}

@@ -19,19 +19,7 @@ public final class VectorKernels implements Kernels {
   private static final long ROW_BYTES = BLOCK * (long) Float.BYTES + 64;
   private static final int ROWS = PanelLayout.ROWS;
 
-  /** A decoded panel per worker. */
-  private final long[] scratch;
-
   private final RowKernels rows = new VectorRowKernels();
-  private final java.lang.foreign.Arena arena = java.lang.foreign.Arena.ofShared();
-
-  /** Kernels for up to {@code workers} threads. */
-  public VectorKernels(int workers) {
-    scratch = new long[workers];
-    for (int i = 0; i < workers; i++) {
-      scratch[i] = arena.allocate(BLOCK * 64L, 64).address();
-    }
-  }
 
   @Override
   public String describe() {
@@ -56,6 +44,12 @@ public final class VectorKernels implements Kernels {
   @Override
   public long packedRowBytes(DType type) {
     return ROW_BYTES;
+  }
+
+  /** One decoded panel. */
+  @Override
+  public long scratchBytes(DType type, int panels) {
+    return type == DType.F32 ? 0 : 4L * ROWS * BLOCK;
   }
 
   @Override
@@ -85,12 +79,13 @@ public final class VectorKernels implements Kernels {
       long outRowBytes,
       int columns,
       boolean accumulate,
-      int worker) {
+      long next,
+      long scratch) {
     for (int p = 0; p < panels; p++) {
       long panel = w + p * panelBytes;
       if (type != DType.F32) {
-        PanelDecoder.decode(type, panel, columns, scratch[worker]);
-        panel = scratch[worker];
+        PanelDecoder.decode(type, panel, columns, scratch);
+        panel = scratch;
       }
       for (int lane = 0; lane < ROWS; lane += F.length()) {
         long column = panel + 4L * lane;
@@ -205,7 +200,5 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void close() {
-    arena.close();
-  }
+  public void close() {}
 }

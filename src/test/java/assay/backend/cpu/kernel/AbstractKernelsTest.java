@@ -152,7 +152,8 @@ abstract class AbstractKernelsTest {
           4L * width,
           columns,
           accumulate,
-          0);
+          0,
+          scratch(arena, type, panels));
       for (int m = 0; m < rows; m++) {
         for (int n = 0; n < width; n++) {
           float got = out.getAtIndex(ValueLayout.JAVA_FLOAT, m * width + n);
@@ -164,6 +165,12 @@ abstract class AbstractKernelsTest {
         }
       }
     }
+  }
+
+  /** Full of NaN. */
+  private long scratch(Arena arena, DType type, int panels) {
+    MemorySegment scratch = arena.allocate(kernels.scratchBytes(type, panels), 64);
+    return scratch.fill((byte) -1).address();
   }
 
   private static MemorySegment guarded(Arena arena, int count) {
@@ -316,7 +323,8 @@ abstract class AbstractKernelsTest {
         64,
         x.length,
         false,
-        0);
+        0,
+        scratch(arena, type, 1));
     return out.asSlice(64, 64).toArray(ValueLayout.JAVA_FLOAT);
   }
 
@@ -349,7 +357,8 @@ abstract class AbstractKernelsTest {
             64,
             columns,
             false,
-            0);
+            0,
+            scratch(arena, type, 1));
         double want = 1e-39 + 2e-39 - 1e-40 - 1e-38;
         float got = out.getAtIndex(ValueLayout.JAVA_FLOAT, 16 + 3);
         assertEquals(want, got, 2 * columns * (double) Float.MIN_NORMAL, type.toString());

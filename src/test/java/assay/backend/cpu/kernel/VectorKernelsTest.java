@@ -3,6 +3,6 @@ package assay.backend.cpu.kernel;
 class VectorKernelsTest extends AbstractKernelsTest {
   @Override
   Kernels kernels() {
-    return new VectorKernels(1);
+    return new VectorKernels();
   }
 }

@@ -3,6 +3,6 @@ package assay.backend.cpu.kernel;
 class VectorRowKernelsTest extends AbstractRowKernelsTest {
   @Override
   Kernels kernels() {
-    return new VectorKernels(1);
+    return new VectorKernels();
   }
 }
