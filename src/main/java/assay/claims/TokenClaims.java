@@ -55,7 +55,13 @@ final class TokenClaims {
                   c >= 1.4 && c <= 1.7 ? Verdict.HOLDS : Verdict.FAILS,
                   predicted,
                   new LinkedHashMap<>(e.values()),
-                  arithmetic + e.setting(),
+                  arithmetic
+                      + "%.2f characters and %.2f bytes a token: %.2f GB for 1e9 tokens; "
+                          .formatted(
+                              c,
+                              e.values().getOrDefault("utf8_bytes_per_token", Double.NaN),
+                              e.values().getOrDefault("bytes_per_1e9_tokens", Double.NaN) / 1e9)
+                      + e.setting(),
                   TOKENS);
             })
         .orElseGet(

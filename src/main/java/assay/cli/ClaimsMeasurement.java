@@ -1,6 +1,8 @@
 package assay.cli;
 
 import assay.backend.Backend;
+import assay.backend.TrainingOps;
+import assay.checkpoint.BuiltinModel;
 import assay.engine.SessionOptions;
 import assay.measure.CeilingMeter;
 import assay.measure.InferenceMeter;
@@ -8,27 +10,31 @@ import assay.measure.Progress;
 import assay.measure.RowFactory;
 import assay.measure.StopSignal;
 import assay.measure.TimeBudget;
+import assay.measure.experiment.CheckpointExperiments;
 import assay.measure.experiment.Experiments;
-import assay.measure.experiment.Outcome;
+import assay.measure.experiment.TokenExperiments;
+import assay.measure.experiment.TrainingExperiments;
 import assay.model.Precision;
 import assay.model.UserError;
 import assay.model.WeightSource;
 import assay.model.Workload;
+import assay.results.Environment;
 import assay.results.Experiment;
 import assay.results.ExperimentsFile;
 import assay.results.ResultRow;
 import assay.results.ResultsWriter;
+import assay.tensor.Tensor;
 import assay.tokenizer.Tokenizer;
+import assay.train.stories.StoryGenerator;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,6 +44,15 @@ import org.jspecify.annotations.Nullable;
 final class ClaimsMeasurement {
   private static final String SHAPE = "tiny";
   private static final long SEED = 1;
+  private static final String COMMAND = "assay claims --measure";
+
+  /** Claims that rest on measured rows. */
+  private static final Set<String> ON_ROWS = Set.of("F4", "M1", "M2", "M3", "C1", "C5");
+
+  /** Stories of another seed than those that the model was trained on. */
+  private static final long STORIES_SEED = 20_260_131;
+
+  private static final int STORIES = 24;
   private static final Workload[] WORKLOADS = {new Workload(1, 64, 17), new Workload(1, 512, 17)};
   private static final TimeBudget TIMES = new TimeBudget(1, 0.7, 5, 100);
 
@@ -78,25 +93,80 @@ final class ClaimsMeasurement {
     } catch (IOException e) {
       throw new UserError("cannot write to " + target + ": " + e);
     }
-    try (Backend device = Devices.open(common.device)) {
-      RowFactory factory = new RowFactory(device, "assay claims --measure");
+    try (Backend device = Devices.open(common.device);
+        Tokenizer builtin = ModelArgument.tokenizerOf(BuiltinModel.NAME);
+        Tokenizer asked = tokenizer == null ? null : ModelArgument.tokenizerOf(tokenizer);
+        WeightSource stories = ModelArgument.of(BuiltinModel.NAME).weights(SEED)) {
+      RowFactory factory = new RowFactory(device, COMMAND);
+      CeilingMeter ceilings = new CeilingMeter(device, CeilingMeter.Effort.usual(device));
       Experiments all = new Experiments();
-      if (tokenizer != null && textFile != null) {
-        all.add("K1", backend -> charactersPerToken());
-      }
-      for (String claim : all.all().keySet()) {
-        if (only.isEmpty() || only.contains(claim)) {
-          say("experiment " + claim);
-          Experiment e = all.run(claim, device, factory.environment());
+      addTraining(all, device, ceilings);
+      addCheckpoint(all, stories, builtin, factory.environment());
+      addTokens(all, asked == null ? builtin : asked);
+      for (String id : all.all().keySet()) {
+        if (isAsked(Experiments.claims(id))) {
+          say("experiment " + id);
+          Experiment e = all.run(id, device, factory.environment());
           ExperimentsFile.append(target.resolve(ExperimentsFile.NAME), e);
           experiments.add(e);
         }
       }
-      if (only.isEmpty()) {
-        measureRows(device, factory, target);
+      if (isAsked(ON_ROWS)) {
+        measureRows(device, ceilings, factory, target);
       }
     }
     say("written to " + target);
+  }
+
+  private boolean isAsked(Set<String> claims) {
+    return only.isEmpty() || only.stream().anyMatch(claims::contains);
+  }
+
+  private static void addTraining(Experiments all, Backend device, CeilingMeter ceilings) {
+    Supplier<? extends TrainingOps<Tensor>> ops = Devices.training(device);
+    if (ops != null) {
+      all.add(
+          TrainingExperiments.STEPS,
+          TrainingExperiments.steps(
+              ops,
+              () -> {
+                Double peak = ceilings.of(Precision.FP32).gemmFlopsPerSecond();
+                return peak == null ? Double.NaN : peak;
+              }));
+      all.add("M4", TrainingExperiments.againstInference(ops));
+    }
+  }
+
+  private static void addCheckpoint(
+      Experiments all, WeightSource weights, Tokenizer tokenizer, Environment environment) {
+    StoryGenerator generator = new StoryGenerator(STORIES_SEED);
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < STORIES; i++) {
+      text.append(generator.story(i)).append('\n');
+    }
+    CheckpointExperiments e =
+        new CheckpointExperiments(
+            weights,
+            tokenizer.encode(text.toString()),
+            "the built-in model on %d stories that it was not trained on".formatted(STORIES),
+            environment);
+    all.add("I9", e::pruning);
+    all.add("I10", e::layerwise);
+  }
+
+  private void addTokens(Experiments all, Tokenizer tokenizerOfK1) {
+    byte[] text;
+    try {
+      text = textFile == null ? TokenExperiments.chineseSample() : Files.readAllBytes(textFile);
+    } catch (IOException e) {
+      throw new UserError(textFile + ": cannot be read as a text: " + e.getMessage());
+    }
+    String words =
+        "tokenizer of %s on %s"
+            .formatted(
+                tokenizer == null ? "the built-in model (English stories)" : tokenizer,
+                textFile == null ? "a Chinese story of 400 characters" : textFile.getFileName());
+    all.add("K1", TokenExperiments.charactersPerToken(tokenizerOfK1, text, words));
   }
 
   private static Path usualFolder() {
@@ -106,16 +176,10 @@ final class ClaimsMeasurement {
     return Path.of("assay-results", now + "-claims");
   }
 
-  private void measureRows(Backend device, RowFactory factory, Path target) {
+  private void measureRows(Backend device, CeilingMeter ceilings, RowFactory factory, Path target) {
     StopSignal stop = () -> Thread.currentThread().isInterrupted();
     InferenceMeter meter =
-        new InferenceMeter(
-            device,
-            Devices::reference,
-            new CeilingMeter(device, CeilingMeter.Effort.usual(device)),
-            TIMES,
-            stop,
-            Progress.SILENT);
+        new InferenceMeter(device, Devices::reference, ceilings, TIMES, stop, Progress.SILENT);
     try (WeightSource weights = ModelArgument.of(SHAPE).weights(SEED);
         ResultsWriter writer = new ResultsWriter(target.resolve("results.jsonl"))) {
       for (Precision p : Precision.values()) {
@@ -145,37 +209,6 @@ final class ClaimsMeasurement {
         null,
         found.samples(),
         found.warnings());
-  }
-
-  /** Claim K1 on the user's own tokenizer and text. */
-  private Outcome charactersPerToken() {
-    if (tokenizer == null || textFile == null) {
-      throw new IllegalStateException("K1 without tokenizer or text");
-    }
-    byte[] bytes;
-    try {
-      bytes = Files.readAllBytes(textFile);
-    } catch (IOException e) {
-      throw new UserError(textFile + ": cannot be read as a text: " + e.getMessage());
-    }
-    try (Tokenizer t = ModelArgument.tokenizerOf(tokenizer)) {
-      int ids = t.encode(bytes, false, false).length;
-      if (ids == 0) {
-        throw new UserError(textFile + ": no tokens in it");
-      }
-      String text = new String(bytes, StandardCharsets.UTF_8);
-      Map<String, Double> values = new LinkedHashMap<>();
-      values.put("tokens", (double) ids);
-      values.put("characters_per_token", (double) text.codePointCount(0, text.length()) / ids);
-      values.put("utf8_bytes_per_token", (double) bytes.length / ids);
-      long han =
-          text.codePoints()
-              .filter(c -> Character.UnicodeScript.of(c) == Character.UnicodeScript.HAN)
-              .count();
-      values.put("han_share_of_characters", (double) han / text.codePointCount(0, text.length()));
-      return new Outcome(
-          "tokenizer of %s on %s".formatted(tokenizer, textFile.getFileName()), values, List.of());
-    }
   }
 
   private void say(String what) {

@@ -1,9 +1,13 @@
 package assay.cli;
 
 import assay.backend.Backend;
+import assay.backend.TrainingOps;
 import assay.backend.cpu.CpuBackend;
+import assay.backend.cpu.training.CpuTrainingOps;
 import assay.backend.reference.ReferenceBackend;
 import assay.model.UserError;
+import assay.tensor.Tensor;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** From {@code --device} to a back end: the one place that knows which exist. */
@@ -54,6 +58,14 @@ final class Devices {
         }
         throw new UserError("--device " + device + ": expected auto, cpu, cuda or cuda:N");
       }
+    };
+  }
+
+  /** What opens training on a device; null where there is no training step for it. */
+  static @Nullable Supplier<? extends TrainingOps<Tensor>> training(Backend device) {
+    return switch (device.info().kind()) {
+      case "cpu" -> () -> new CpuTrainingOps(Runtime.getRuntime().availableProcessors());
+      default -> null;
     };
   }
 

@@ -102,4 +102,82 @@ class LedgerTest {
     assertEquals(
         Verdict.FAILS, examine(new Evidence(List.of(), List.of(without))).get("I6").verdict());
   }
+
+  /** A training step of h = 10, 2 layers, 1 head, 100 parameters. */
+  private static Experiment.Point step(int batch, int tokens, boolean recompute, double perToken) {
+    double rows = batch * tokens;
+    double n = 100;
+    Map<String, Double> v = new java.util.HashMap<>();
+    v.put("batch", (double) batch);
+    v.put("tokens", (double) tokens);
+    v.put("recompute", recompute ? 1.0 : 0.0);
+    v.put("stored_scores", 0.0);
+    v.put("parameters", n);
+    v.put("layers", 2.0);
+    v.put("heads", 1.0);
+    v.put("hidden_size", 10.0);
+    v.put("element_bytes", 4.0);
+    v.put("weights_bytes", 4 * n);
+    v.put("gradients_bytes", 4 * n);
+    v.put("optimizer_bytes", 8 * n);
+    v.put("activations_bytes", perToken * rows);
+    v.put("layer_activations_bytes", perToken * rows);
+    v.put("workspace_bytes", 0.0);
+    v.put("flops", (recompute ? 8 : 6) * n * rows);
+    v.put("model_flops", 6 * n * rows);
+    v.put("seconds", 6 * n * rows / (0.4 * 1e9));
+    return new Experiment.Point("b%d_s%d_%s".formatted(batch, tokens, recompute), v);
+  }
+
+  private static Map<String, Finding> examineSteps(Experiment.Point... points) {
+    Experiment bare = experiment("training", "t", Map.of("peak_flops_per_second", 1e9));
+    Experiment e =
+        new Experiment(
+            bare.schema(),
+            "training",
+            "t",
+            bare.environment(),
+            "a setting",
+            bare.values(),
+            List.of(points),
+            "a command");
+    return examine(new Evidence(List.of(), List.of(e)));
+  }
+
+  /** Every claim about training has a verdict from steps, and the verdict follows the numbers. */
+  @Test
+  void trainingStepsDecide() {
+    double bracket = TrainingClaims.bracketBytes(2, 1, 8, 10, 1, 4) / 8;
+    Map<String, Finding> f =
+        examineSteps(
+            step(1, 8, false, bracket), step(4, 8, false, bracket), step(4, 8, true, bracket / 20));
+    assertEquals(Verdict.FAILS, f.get("T1").verdict(), "activations are no constant of N");
+    assertEquals(Verdict.FAILS, f.get("T2").verdict());
+    assertEquals(16.0, f.get("T2").measured().get("fp32_adam_bytes_per_parameter"));
+    assertEquals(Verdict.FAILS, f.get("T3").verdict());
+    assertEquals(Verdict.WITHIN, f.get("T4").verdict());
+    assertEquals(Verdict.HOLDS, f.get("T5").verdict());
+    assertEquals(Verdict.HOLDS, f.get("T6").verdict());
+    assertEquals(Verdict.WITHIN, f.get("C2").verdict());
+    assertEquals(Verdict.WITHIN, f.get("C3").verdict());
+    assertEquals(Verdict.WITHIN, f.get("C4").verdict(), f.get("C4").measured().toString());
+    assertEquals(Verdict.HOLDS, f.get("C5").verdict(), "0.4 lies in the band");
+    assertTrue(f.get("M3").measured().containsKey("train_fp32_bytes_per_parameter"));
+    for (String id : List.of("T1", "T2", "T3", "T4", "T5", "T6", "C2", "C3", "C4", "C5")) {
+      assertTrue(f.get(id).why().length() < 700, id);
+    }
+  }
+
+  @Test
+  void trainingStepsDecideOtherwise() {
+    double bracket = TrainingClaims.bracketBytes(2, 1, 8, 10, 1, 4) / 8;
+    Map<String, Finding> f =
+        examineSteps(
+            step(1, 8, false, bracket / 2),
+            step(4, 8, false, bracket),
+            step(4, 8, true, bracket * 0.9));
+    assertEquals(Verdict.FAILS, f.get("T4").verdict(), "half of the bracket");
+    assertEquals(Verdict.FAILS, f.get("T5").verdict(), "a tenth removed is not almost all");
+    assertEquals(Verdict.FAILS, f.get("T6").verdict(), "twice as much per sequence");
+  }
 }

@@ -131,6 +131,22 @@ class MeasuringCommandsTest {
     assertTrue(Files.exists(merged.resolve("report.html")));
   }
 
+  /** Only what a claim rests on is run, and what was found is kept beside the ledger. */
+  @Test
+  void claimsMeasureOne() throws IOException {
+    Path results = folder.resolve("claims");
+    int code =
+        execute("claims", "--measure", "--only", "K1,M4", "--json", "--out", results.toString());
+    assertEquals(0, code, err.toString());
+    JsonNode claims = ResultJson.mapper().readTree(out.toString()).get("claims");
+    assertEquals(2, claims.size());
+    for (JsonNode c : claims) {
+      assertEquals("fails", c.get("verdict").asString(), c.toString());
+    }
+    assertEquals(2, Files.readAllLines(results.resolve("experiments.jsonl")).size());
+    assertFalse(Files.exists(results.resolve("results.jsonl")), "no rows were needed");
+  }
+
   @Test
   void whatCannotBeWrittenIsSaidBeforeMeasuring() throws IOException {
     Path file = Files.writeString(folder.resolve("file"), "");

@@ -9,6 +9,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.function.Function;
 
 /** All experiments by the claim that they serve, in the order in which they run. */
@@ -37,6 +38,13 @@ public final class Experiments {
    */
   public void add(String claim, Function<Backend, Outcome> experiment) {
     all.put(claim, experiment);
+  }
+
+  /** The claims that an experiment serves: its own, or those that share it. */
+  public static Set<String> claims(String experiment) {
+    return experiment.equals(TrainingExperiments.STEPS)
+        ? Set.of("T1", "T2", "T3", "T4", "T5", "T6", "M3", "C2", "C3", "C4", "C5")
+        : Set.of(experiment);
   }
 
   /** By claim. */
