@@ -11,4 +11,12 @@ import java.util.Map;
  * @param facts further facts by name (driver, cuda, threads, vector_bits, …), in order
  */
 public record BackendInfo(
-    String kind, String name, String implementation, Map<String, String> facts) {}
+    String kind, String name, String implementation, Map<String, String> facts) {
+  /** The fact that a stand-in for tests states of itself, with the value {@code true}. */
+  public static final String STAND_IN = "stand_in";
+
+  /** Whether the tests' stand-in plays the device: nothing measured on it means anything. */
+  public boolean isStandIn() {
+    return "true".equals(facts.get(STAND_IN));
+  }
+}

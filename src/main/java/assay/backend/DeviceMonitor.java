@@ -18,13 +18,15 @@ public interface DeviceMonitor {
    *     known
    * @param processBytes what the system counts as this process's, context and library handles
    *     included; null where it does not tell
+   * @param contextBytes {@link #overheadBytes} right after the device was opened; null before
    */
   record MemoryBooks(
       long arenaBytes,
       long scratchBytes,
       long driverUsedBytes,
       @Nullable Long usedBeforeBytes,
-      @Nullable Long processBytes) {
+      @Nullable Long processBytes,
+      @Nullable Long contextBytes) {
 
     /**
      * Bytes of this process on the device: the system's figure, else what the device's use has
@@ -43,6 +45,11 @@ public interface DeviceMonitor {
      */
     public long overheadBytes() {
       return takenBytes() - arenaBytes - scratchBytes;
+    }
+
+    /** Of these, what came after the device was opened; null where that is not known. */
+    public @Nullable Long unexplainedBytes() {
+      return contextBytes == null ? null : Long.valueOf(overheadBytes() - contextBytes);
     }
   }
 
@@ -71,6 +78,9 @@ public interface DeviceMonitor {
       @Nullable Double busyFraction,
       @Nullable Double memoryBusyFraction,
       List<String> throttleReasons) {}
+
+  /** One look now; null where the device tells nothing. */
+  @Nullable Sample look();
 
   /** A thread that looks at the device every so often until it is closed. */
   interface Sampling extends AutoCloseable {

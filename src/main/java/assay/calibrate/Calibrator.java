@@ -78,6 +78,11 @@ public final class Calibrator {
     if (all.isEmpty()) {
       throw new UserError("no usable rows: nothing to calibrate from");
     }
+    if (all.stream().anyMatch(r -> r.environment().isStandIn())) {
+      throw new UserError(
+          "rows of a stand-in for tests: expected rows of a real device; a stand-in's times mean"
+              + " nothing");
+    }
     Set<String> names = new LinkedHashSet<>();
     all.forEach(r -> names.add(r.environment().name()));
     if (names.size() > 1) {

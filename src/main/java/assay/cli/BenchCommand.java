@@ -72,7 +72,7 @@ final class BenchCommand implements Callable<Integer> {
     options.precisions();
     options.calibration();
     try (ResultsFolder folder = ResultsFolder.open(options.out, false);
-        Devices.Chosen device = Devices.choose(common.device, options.threads);
+        Devices.Chosen device = Devices.chooseToMeasure(common, options.threads);
         WeightSource weights = adapter.beside(argument.weights(options.seed));
         Interruption interruption = new Interruption()) {
       MeasuredOutput output = new MeasuredOutput(common, folder);

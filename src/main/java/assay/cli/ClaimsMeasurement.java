@@ -93,7 +93,7 @@ final class ClaimsMeasurement {
     } catch (IOException e) {
       throw new UserError("cannot write to " + target + ": " + e);
     }
-    try (Backend device = Devices.open(common.device);
+    try (Backend device = Devices.openToMeasure(common);
         Tokenizer builtin = ModelArgument.tokenizerOf(BuiltinModel.NAME);
         Tokenizer asked = tokenizer == null ? null : ModelArgument.tokenizerOf(tokenizer);
         WeightSource stories = ModelArgument.of(BuiltinModel.NAME).weights(SEED)) {

@@ -1,6 +1,8 @@
 package assay.cli;
 
 import java.io.PrintWriter;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -23,6 +25,13 @@ final class CommonOptions {
           "auto, cpu, cuda or cuda:N. auto takes a GPU if one can really be used, else the CPU, and"
               + " says which and why.")
   String device = "auto";
+
+  @Option(
+      names = "--cuda-libraries",
+      paramLabel = "DIR",
+      description =
+          "Where the NVIDIA driver's and CUDA's libraries are, if not in one of the usual places.")
+  @Nullable Path cudaLibraries;
 
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;

@@ -139,7 +139,7 @@ final class CompareCommand implements Runnable {
   public void run() {
     ModelArgument argument = ModelArgument.of(model);
     Precision base = Precision.of(reference);
-    try (Backend device = Devices.open(common.device);
+    try (Backend device = Devices.openToMeasure(common);
         WeightSource weights = adapter.beside(argument.weights(seed));
         WeightSource merged = merged(weights);
         WeightSource other = against == null ? null : ModelArgument.of(against).weights(seed)) {

@@ -1,9 +1,11 @@
 package assay.cli;
 
 import assay.backend.Backend;
+import assay.backend.cuda.CudaBackend;
 import assay.estimate.DeviceTable;
 import assay.measure.CeilingMeter;
 import assay.measure.Environments;
+import assay.measure.LibraryCeilings;
 import assay.measure.Predictions;
 import assay.model.Precision;
 import assay.results.Ceilings;
@@ -13,9 +15,11 @@ import assay.units.Bytes;
 import assay.units.Quantity;
 import java.io.PrintWriter;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -38,119 +42,169 @@ final class DeviceCommand implements Runnable {
       description = "Threads on a CPU; one per core unless given.")
   private @Nullable Integer threads;
 
+  /** Everything that was found. */
+  private record Found(
+      Devices.Chosen chosen,
+      Environment environment,
+      @Nullable GpuInspection gpu,
+      Map<Precision, Ceilings> ceilings,
+      Map<Precision, List<CeilingMeter.GemmSize>> sizes,
+      OptionalDouble integerOpsPerSecond,
+      OptionalDouble copyBytesPerSecond,
+      List<String> missing) {
+    Backend device() {
+      return chosen.backend();
+    }
+  }
+
   @Override
   public void run() {
-    try (Devices.Chosen chosen = Devices.choose(common.device, threads)) {
-      Backend device = chosen.backend();
-      Environment environment = Environments.describe(device);
-      Map<Precision, Ceilings> ceilings = ceilings(device);
-      List<String> missing = missing(device);
+    try (Devices.Chosen chosen = Devices.choose(common, threads)) {
+      Found found = look(chosen);
       if (common.json) {
-        json(chosen, environment, ceilings, missing);
+        json(found);
       } else {
-        print(common.out(), chosen, environment, ceilings, missing);
+        print(common.out(), found);
       }
     }
   }
 
-  private static Map<Precision, Ceilings> ceilings(Backend device) {
-    CeilingMeter meter =
-        new CeilingMeter(
-            device,
-            CeilingMeter.Effort.usual(device),
-            Predictions.datasheet(device.info(), DeviceTable.builtIn()));
-    Map<Precision, Ceilings> out = new LinkedHashMap<>();
-    for (Precision p : Precision.values()) {
-      if (device.supports(p)) {
-        out.put(p, meter.of(p));
+  private static Found look(Devices.Chosen chosen) {
+    Backend device = chosen.backend();
+    Environment environment = Environments.describe(device);
+    GpuInspection gpu = device instanceof CudaBackend cuda ? new GpuInspection(cuda) : null;
+    Map<Precision, Ceilings> ceilings = new LinkedHashMap<>();
+    Map<Precision, List<CeilingMeter.GemmSize>> sizes = new EnumMap<>(Precision.class);
+    OptionalDouble integers = OptionalDouble.empty();
+    OptionalDouble copies = OptionalDouble.empty();
+    if (!device.info().isStandIn()) {
+      CeilingMeter.Effort effort = CeilingMeter.Effort.usual(device);
+      CeilingMeter meter =
+          new CeilingMeter(
+              device, effort, Predictions.datasheet(device.info(), DeviceTable.builtIn()));
+      for (Precision p : Precision.values()) {
+        if (device.supports(p)) {
+          ceilings.put(p, meter.of(p));
+          sizes.put(p, meter.sizes(p));
+        }
       }
+      LibraryCeilings library = new LibraryCeilings(device, effort);
+      integers = library.integerOpsPerSecond();
+      copies = library.copyBytesPerSecond();
     }
-    return out;
+    return new Found(
+        chosen, environment, gpu, ceilings, sizes, integers, copies, missing(chosen, gpu));
   }
 
-  private static List<String> missing(Backend device) {
+  private static List<String> missing(Devices.Chosen chosen, @Nullable GpuInspection gpu) {
     List<String> out = new ArrayList<>();
-    if (device.sharesHostMemory()) {
-      out.add("a GPU: " + Devices.noGpu());
+    if (chosen.noGpu() != null) {
+      out.add("a GPU: " + chosen.noGpu());
+    }
+    if (gpu != null) {
+      out.addAll(gpu.missing());
+    }
+    if (chosen.backend().info().isStandIn()) {
+      out.add("a GPU: this is a stand-in for tests, no ceiling is measured on it");
     }
     for (Precision p : Precision.values()) {
-      if (!device.supports(p)) {
+      if (!chosen.backend().supports(p)) {
         out.add(p.label() + ": needs a GPU that has it");
       }
     }
     return out;
   }
 
-  private void json(
-      Devices.Chosen chosen,
-      Environment environment,
-      Map<Precision, Ceilings> ceilings,
-      List<String> missing) {
+  private void json(Found f) {
+    Backend device = f.device();
     Map<String, Object> document = new LinkedHashMap<>();
-    document.put("device", chosen.why());
-    document.put("environment", environment);
-    document.put("memory_total_bytes", chosen.backend().memory().totalBytes());
-    document.put("memory_free_bytes", chosen.backend().memory().freeBytes());
+    document.put("device", f.chosen.why());
+    document.put("environment", f.environment);
+    document.put("memory_total_bytes", device.memory().totalBytes());
+    document.put("memory_free_bytes", device.memory().freeBytes());
+    if (f.gpu != null) {
+      document.put("gpu", f.gpu.document());
+    }
     Map<String, Object> precisions = new LinkedHashMap<>();
-    ceilings.forEach(
+    f.ceilings.forEach(
         (p, c) -> {
           Map<String, Object> one = new LinkedHashMap<>();
-          one.put("prefill_arithmetic", chosen.backend().arithmetic(p, true));
-          one.put("decode_arithmetic", chosen.backend().arithmetic(p, false));
+          one.put("prefill_arithmetic", device.arithmetic(p, true));
+          one.put("decode_arithmetic", device.arithmetic(p, false));
           one.put("ceilings", c);
+          one.put("gemm_sizes", f.sizes.getOrDefault(p, List.of()));
           precisions.put(p.label(), one);
         });
     document.put("precisions", precisions);
-    document.put("missing", missing);
+    f.integerOpsPerSecond.ifPresent(v -> document.put("int8_gemm_ops_per_second", v));
+    f.copyBytesPerSecond.ifPresent(v -> document.put("device_copy_bytes_per_second", v));
+    document.put("missing", f.missing);
     common.out().println(ResultJson.mapper().writeValueAsString(document));
     common.out().flush();
   }
 
-  private static void print(
-      PrintWriter out,
-      Devices.Chosen chosen,
-      Environment e,
-      Map<Precision, Ceilings> ceilings,
-      List<String> missing) {
-    Backend device = chosen.backend();
-    out.println("Device: " + chosen.why());
+  private static void print(PrintWriter out, Found f) {
+    Environment e = f.environment;
+    out.println("Device: " + f.chosen.why());
     out.printf("  %s, %s cores, %s threads%n", e.cpu(), e.cores(), e.threads());
-    out.printf("  %s %s%n", e.implementation(), e.facts());
+    if (f.gpu == null) {
+      out.printf("  %s %s%n", e.implementation(), e.facts());
+    } else {
+      out.printf(
+          "  %s, driver %s, CUDA %s%n",
+          e.implementation(), e.driver() == null ? "unknown" : e.driver(), e.cuda());
+      if (e.facts() != null) {
+        e.facts().forEach((name, value) -> out.printf("    %s: %s%n", name, value));
+      }
+    }
     out.printf(
         "  memory: %s, free %s%n",
-        Bytes.formatBoth(device.memory().totalBytes()),
-        Bytes.formatBoth(device.memory().freeBytes()));
+        Bytes.formatBoth(f.device().memory().totalBytes()),
+        Bytes.formatBoth(f.device().memory().freeBytes()));
+    if (f.gpu != null) {
+      f.gpu.print(out);
+    }
     out.printf("  %s; Java %s; Assay %s (%s)%n", e.os(), e.java(), e.assay(), e.git());
     out.println();
+    if (!f.ceilings.isEmpty()) {
+      printCeilings(out, f);
+      out.println();
+    }
+    out.println("Missing:");
+    f.missing.forEach(m -> out.println("  " + m));
+    out.flush();
+  }
+
+  private static void printCeilings(PrintWriter out, Found f) {
     TextTable t = new TextTable(1, "", "large product", "its shape", "peak", "arithmetic");
-    ceilings.forEach(
+    f.ceilings.forEach(
         (p, c) ->
             t.add(
                 p.label(),
                 rate(c.gemmFlopsPerSecond(), "FLOP/s"),
                 c.gemmShape() == null ? "" : c.gemmShape(),
                 rate(c.peakFlopsPerSecond(), "FLOP/s") + " (" + c.peakSource() + ")",
-                device.arithmetic(p, true)));
+                f.device().arithmetic(p, true)));
     t.print(out, "  ");
-    ceilings.values().stream()
-        .findFirst()
-        .ifPresent(
-            c -> {
-              out.printf(
-                  "  memory read at %s (%s over %s)%n",
-                  rate(c.copyBytesPerSecond(), "B/s"),
-                  c.copyKind(),
-                  c.copyBytes() == null ? "?" : Bytes.format(c.copyBytes()));
-              if (c.cacheBytes() != null) {
-                out.printf(
-                    "  last-level cache of %s read at %s%n",
-                    Bytes.format(c.cacheBytes()), rate(c.cacheBytesPerSecond(), "B/s"));
-              }
-            });
-    out.println();
-    out.println("Missing:");
-    missing.forEach(m -> out.println("  " + m));
-    out.flush();
+    if (f.integerOpsPerSecond.isPresent()) {
+      out.printf("  int8 × int8 → int32: %s%n", rate(f.integerOpsPerSecond.getAsDouble(), "OP/s"));
+    }
+    Ceilings c = f.ceilings.values().iterator().next();
+    out.printf(
+        "  memory read at %s (%s over %s)%n",
+        rate(c.copyBytesPerSecond(), "B/s"),
+        c.copyKind(),
+        c.copyBytes() == null ? "?" : Bytes.format(c.copyBytes()));
+    if (f.copyBytesPerSecond.isPresent()) {
+      out.printf(
+          "  memory copied at %s, bytes read and written together%n",
+          rate(f.copyBytesPerSecond.getAsDouble(), "B/s"));
+    }
+    if (c.cacheBytes() != null) {
+      out.printf(
+          "  last-level cache of %s read at %s%n",
+          Bytes.format(c.cacheBytes()), rate(c.cacheBytesPerSecond(), "B/s"));
+    }
   }
 
   private static String rate(@Nullable Double perSecond, String unit) {

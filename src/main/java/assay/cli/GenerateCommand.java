@@ -154,7 +154,7 @@ final class GenerateCommand implements Runnable {
     ModelArgument argument = ModelArgument.of(model);
     try (Tokenizer tokenizer = ids == null ? argument.tokenizer(tokenizerPath) : null;
         WeightSource source = adapter.beside(argument.weights(seed));
-        Devices.Chosen device = Devices.choose(common.device, null)) {
+        Devices.Chosen device = Devices.choose(common, null)) {
       int[] tokens = prompt(tokenizer);
       SessionOptions options = options(source, tokens.length);
       common.err().println("assay: on " + device.why());

@@ -90,7 +90,7 @@ final class LogitsCommand implements Runnable {
       throw new UserError("--layers needs --out FILE");
     }
     try (WeightSource source = adapter.beside(ModelArgument.of(model).weights(seed));
-        Backend backend = Devices.open(common.device)) {
+        Backend backend = Devices.open(common)) {
       compute(source, backend, prompts);
     }
   }

@@ -111,7 +111,7 @@ final class RunCommand implements Callable<Integer> {
     options.precisions(); // a misspelt one is said before anything is opened
     options.calibration();
     try (ResultsFolder folder = ResultsFolder.open(options.out, resume);
-        Devices.Chosen device = Devices.choose(common.device, options.threads);
+        Devices.Chosen device = Devices.chooseToMeasure(common, options.threads);
         WeightSource weights = adapter.beside(argument.weights(options.seed));
         Interruption interruption = new Interruption()) {
       MeasuredOutput output = new MeasuredOutput(common, folder);
@@ -148,7 +148,7 @@ final class RunCommand implements Callable<Integer> {
     options.calibration();
     List<RunPlan.Cell> cells = share.of(p.cells());
     try (ResultsFolder folder = ResultsFolder.open(options.out, resume);
-        Devices.Chosen device = Devices.choose(common.device, options.threads);
+        Devices.Chosen device = Devices.chooseToMeasure(common, options.threads);
         Interruption interruption = new Interruption()) {
       MeasuredOutput output = new MeasuredOutput(common, folder);
       output.begin(

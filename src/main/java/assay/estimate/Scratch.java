@@ -2,7 +2,6 @@ package assay.estimate;
 
 import assay.cost.SessionSize;
 import assay.model.ModelConfig;
-import assay.units.Bytes;
 
 /**
  * Scratch memory of each kind of back end. A term of its own: everything else in a session's memory
@@ -31,8 +30,7 @@ public final class Scratch {
   public static long bytes(DeviceKind kind, ModelConfig c, SessionSize size, int workers) {
     return switch (kind) {
       case REFERENCE -> 0;
-      // NVIDIA recommends 32 MiB for cuBLAS on Hopper, 4 MiB elsewhere; ours sets the larger.
-      case CUDA -> 32 * Bytes.MIB;
+      case CUDA -> CudaScratch.bytes(c, size);
       case CPU -> cpu(c, size, workers);
     };
   }

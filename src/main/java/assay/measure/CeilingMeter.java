@@ -2,7 +2,6 @@ package assay.measure;
 
 import assay.backend.Backend;
 import assay.backend.CeilingProbe;
-import assay.backend.Mark;
 import assay.backend.SessionShape;
 import assay.checkpoint.RandomWeights;
 import assay.estimate.Device;
@@ -19,6 +18,7 @@ import assay.tensor.Tensor;
 import assay.tensor.TensorPlan;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -31,7 +31,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CeilingMeter {
   private static final long SEED = 7;
-  private static final int ENOUGH_RUNS = 3;
 
   /**
    * How large and how long.
@@ -50,18 +49,31 @@ public final class CeilingMeter {
      * each number.
      */
     public static Effort usual(Backend device) {
-      long cache = ProcFile.lastLevelCacheBytes().orElse(USUAL_CACHE_BYTES);
+      long cache =
+          device.sharesHostMemory()
+              ? ProcFile.lastLevelCacheBytes().orElse(USUAL_CACHE_BYTES)
+              : deviceCacheBytes(device);
       return new Effort(
           0.12,
           0.5,
           Math.max(4 * cache, LEAST_SWEEP_BYTES),
           device.sharesHostMemory() ? ProcFile.lastLevelCacheBytes().orElse(0) : 0);
     }
+
+    private static long deviceCacheBytes(Backend device) {
+      String bytes = device.info().facts().getOrDefault("l2_bytes", "");
+      return bytes.matches("\\d{1,12}") ? Long.parseLong(bytes) : USUAL_CACHE_BYTES;
+    }
   }
 
   private record Shape(int n, int in, int out) {
     double flops() {
       return 2.0 * n * in * out;
+    }
+
+    @Override
+    public String toString() {
+      return n + "×" + in + "×" + out;
     }
   }
 
@@ -74,7 +86,19 @@ public final class CeilingMeter {
           new Shape(2048, 4096, 4096),
           new Shape(8192, 8192, 8192));
 
-  private record Gemm(Shape shape, double flopsPerSecond) {}
+  /**
+   * One size of product that was tried on the way to the largest.
+   *
+   * @param shape n × in × out
+   * @param flopsPerSecond of the fastest run
+   */
+  public record GemmSize(String shape, double flopsPerSecond) {}
+
+  private record Gemm(Shape shape, double flopsPerSecond) {
+    GemmSize size() {
+      return new GemmSize(shape.toString(), flopsPerSecond);
+    }
+  }
 
   private record Sweep(long bytes, double bytesPerSecond, String kind) {}
 
@@ -82,6 +106,7 @@ public final class CeilingMeter {
   private final Effort effort;
   private final @Nullable Device datasheet;
   private final Map<Precision, Gemm> gemms = new EnumMap<>(Precision.class);
+  private final Map<Precision, List<GemmSize>> sizes = new EnumMap<>(Precision.class);
   private @Nullable Sweep sweep;
   private @Nullable Sweep cacheSweep;
 
@@ -115,13 +140,18 @@ public final class CeilingMeter {
         peak == null ? gemm.flopsPerSecond : peak.perSecond(),
         peak == null ? "measured" : "datasheet",
         gemm.flopsPerSecond,
-        s.n + "×" + s.in + "×" + s.out,
+        s.toString(),
         sweep.bytesPerSecond,
         sweep.bytes,
         sweep.kind,
         cacheSweep == null ? null : effort.cacheBytes,
         cacheSweep == null ? null : cacheSweep.bytesPerSecond,
         bandwidth == null ? null : bandwidth.perSecond());
+  }
+
+  /** The sizes of product that {@link #of} tried, in order; empty before that. */
+  public List<GemmSize> sizes(Precision precision) {
+    return List.copyOf(sizes.getOrDefault(precision, List.of()));
   }
 
   /**
@@ -133,6 +163,8 @@ public final class CeilingMeter {
     double brief = effort.sampleSeconds / 10;
     // In full: one slow sample here would end the growth at once and leave a ceiling far too low.
     Gemm best = gemm(precision, SHAPES.getFirst(), effort.sampleSeconds);
+    List<GemmSize> tried = sizes.computeIfAbsent(precision, p -> new ArrayList<>());
+    tried.add(best.size());
     Shape last = best.shape;
     for (Shape next : SHAPES.subList(1, SHAPES.size())) {
       double expected = next.flops() / best.flopsPerSecond;
@@ -140,9 +172,14 @@ public final class CeilingMeter {
         break;
       }
       last = next;
-      best = faster(best, gemm(precision, next, brief));
+      Gemm found = gemm(precision, next, brief);
+      tried.add(found.size());
+      best = faster(best, found);
     }
-    return faster(best, gemm(precision, last, effort.sampleSeconds));
+    Gemm full = gemm(precision, last, effort.sampleSeconds);
+    tried.set(
+        tried.size() - 1, faster(new Gemm(last, tried.getLast().flopsPerSecond), full).size());
+    return faster(best, full);
   }
 
   private static Gemm faster(Gemm a, Gemm b) {
@@ -169,7 +206,8 @@ public final class CeilingMeter {
       Tensor w = backend.weight(arena, precision.weightType(), s.out, s.in);
       Tensor y = arena.allocate(type, s.n, s.out);
       fill(x, w, s);
-      double seconds = best(sampleSeconds, () -> backend.matmul(x, w, y, false));
+      double seconds =
+          FastestRun.seconds(backend, sampleSeconds, () -> backend.matmul(x, w, y, false));
       return new Gemm(s, s.flops() / seconds);
     }
   }
@@ -201,6 +239,14 @@ public final class CeilingMeter {
       backend.write(x, staging);
     }
     TensorSpec weights = new TensorSpec(WeightRole.UP, 0, s.out, s.in);
+    boolean made =
+        random
+            .randomStream(weights)
+            .map(stream -> backend.generateWeight(w, 0, s.out, stream))
+            .orElse(false);
+    if (made) {
+      return;
+    }
     int rows = Math.min(s.out, 512);
     try (var scratch = java.lang.foreign.Arena.ofConfined()) {
       MemorySegment staging = scratch.allocate(w.type().bytes(rows, s.in), 64);
@@ -211,41 +257,18 @@ public final class CeilingMeter {
     }
   }
 
-  /** Seconds of the fastest run, after warming up. */
-  private double best(double sampleSeconds, Runnable operation) {
-    try (Mark before = backend.newMark();
-        Mark after = backend.newMark()) {
-      Warmup warmup = new Warmup();
-      double fastest = Double.MAX_VALUE;
-      long start = System.nanoTime();
-      while (true) {
-        before.record();
-        operation.run();
-        after.record();
-        backend.await();
-        double seconds = after.secondsSince(before);
-        warmup.add(seconds);
-        if (seconds > 0) {
-          fastest = Math.min(fastest, seconds);
-        }
-        double elapsed = (System.nanoTime() - start) * 1e-9;
-        boolean timeUp = elapsed > sampleSeconds && warmup.runs() >= ENOUGH_RUNS;
-        if (timeUp && (warmup.steady() || elapsed > 3 * sampleSeconds)) {
-          return fastest;
-        }
-      }
-    }
-  }
-
   // ---- memory
 
   private static final int SWEEP_COLUMNS = 4096;
 
   private Sweep measureSweep(long bytes) {
-    long rows = bytes / (4L * SWEEP_COLUMNS);
-    rows = Math.min(rows, backend.memory().freeBytes() / 4 / (4L * SWEEP_COLUMNS));
-    int n = Math.toIntExact(Math.max(1, rows));
+    int n = sweepRows(bytes);
     return backend instanceof CeilingProbe probe ? probed(probe, n) : streamed(n);
+  }
+
+  private int sweepRows(long bytes) {
+    long most = backend.memory().freeBytes() / 4;
+    return Math.toIntExact(Math.max(1, Math.min(bytes, most) / (4L * SWEEP_COLUMNS)));
   }
 
   private Sweep probed(CeilingProbe probe, int rows) {
@@ -256,7 +279,8 @@ public final class CeilingMeter {
       Tensor memory = arena.allocate(DType.F32, rows, SWEEP_COLUMNS);
       Tensor sum = arena.allocate(DType.F32, 1, 1);
       writeOnes(memory, (first, count) -> memory.rows(first, count));
-      double seconds = best(effort.sampleSeconds, () -> probe.readSweep(memory, sum));
+      double seconds =
+          FastestRun.seconds(backend, effort.sampleSeconds, () -> probe.readSweep(memory, sum));
       double expected = (double) rows * SWEEP_COLUMNS;
       double found = TensorValues.read(backend, sum)[0];
       if (!(Math.abs(found - expected) <= 0.01 * expected)) {
@@ -284,7 +308,8 @@ public final class CeilingMeter {
       Tensor y = arena.allocate(DType.F32, 1, rows);
       writeOnesAsWeight(w);
       TensorValues.write(backend, x, ones(SWEEP_COLUMNS));
-      double seconds = best(effort.sampleSeconds, () -> backend.matmul(x, w, y, false));
+      double seconds =
+          FastestRun.seconds(backend, effort.sampleSeconds, () -> backend.matmul(x, w, y, false));
       return new Sweep(w.bytes(), w.bytes() / seconds, "fp32 matrix times vector");
     }
   }

@@ -80,6 +80,9 @@ final class CountingBackend extends ForwardingBackend {
 
   @Override
   public Recording record(Runnable body) {
+    if (counting) {
+      throw new IllegalStateException("a recording cannot be counted: its body may run twice");
+    }
     Recording recording = super.record(body);
     return new Recording() {
       @Override

@@ -4,6 +4,7 @@ import assay.backend.AttentionSpec;
 import assay.backend.Backend;
 import assay.backend.BackendInfo;
 import assay.backend.DeviceMemory;
+import assay.backend.DeviceMonitor;
 import assay.backend.InputRounding;
 import assay.backend.Mark;
 import assay.backend.Recording;
@@ -14,11 +15,13 @@ import assay.model.Activation;
 import assay.model.DType;
 import assay.model.NormKind;
 import assay.model.Precision;
+import assay.model.RandomStream;
 import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
 import assay.tensor.TensorAllocator;
 import java.lang.foreign.MemorySegment;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +37,15 @@ abstract class ForwardingBackend implements Backend {
 
   final Backend inner() {
     return inner;
+  }
+
+  /** What lies under all that forwards, where that can say something of itself. */
+  static @Nullable DeviceMonitor monitorOf(Backend backend) {
+    Backend b = backend;
+    while (b instanceof ForwardingBackend f) {
+      b = f.inner;
+    }
+    return b instanceof DeviceMonitor m ? m : null;
   }
 
   @Override
@@ -119,6 +131,16 @@ abstract class ForwardingBackend implements Backend {
   @Override
   public void zero(Tensor target) {
     inner.zero(target);
+  }
+
+  @Override
+  public boolean generateWeight(Tensor weight, int firstRow, int rowCount, RandomStream stream) {
+    return inner.generateWeight(weight, firstRow, rowCount, stream);
+  }
+
+  @Override
+  public OptionalDouble largestGenerated(RandomStream stream, long count) {
+    return inner.largestGenerated(stream, count);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package assay.measure;
 
 import assay.backend.Backend;
+import assay.backend.DeviceMonitor;
 import assay.engine.Session;
 import assay.engine.SessionOptions;
 import assay.model.Precision;
@@ -215,7 +216,10 @@ public final class InferenceMeter {
         decodeMedian == null ? null : (double) decode.flops() / passes / decodeMedian,
         decodeMedian == null ? null : bytesPerPass / decodeMedian,
         (double) w.batch() * w.promptTokens() / prefillMedian,
-        decodeMedian == null ? null : w.batch() / decodeMedian);
+        decodeMedian == null ? null : w.batch() / decodeMedian,
+        device instanceof DeviceMonitor monitor
+            ? DeviceWatch.readings(monitor, timed.deviceSamples(), timed.decodeWithoutRecording())
+            : null);
   }
 
   private static Utilization utilization(Measurement m, Ceilings c, TimedRuns.Result timed) {

@@ -30,6 +30,9 @@ public final class LogitsCheck {
   /** Models with more parameters are checked on fewer tokens. */
   private static final long SMALL_PARAMETERS = 60_000_000L;
 
+  /** GPUs multiply up to 8 rows by kernels of their own: one more also tries the library. */
+  private static final int FEW_ON_A_GPU = 10;
+
   private static final int SLICE_LAYERS = 2;
   private static final int SLICE_VOCABULARY = 4096;
   private static final int MOST_SEQUENCES = 3;
@@ -61,7 +64,8 @@ public final class LogitsCheck {
     WeightSource weights =
         sliced ? new SlicedWeights(source, SLICE_LAYERS, SLICE_VOCABULARY) : source;
     ModelConfig c = weights.config();
-    int wanted = sliced || c.parameters() > SMALL_PARAMETERS ? 5 : 9;
+    int few = device.sharesHostMemory() ? 5 : FEW_ON_A_GPU;
+    int wanted = sliced || c.parameters() > SMALL_PARAMETERS ? few : Math.max(9, few);
     int tokens = Math.min(wanted, c.maxSeqLen());
     int batch = sequences(options);
     SessionOptions small = options.withShape(batch, tokens, Math.max(1, tokens - 1));

@@ -2,6 +2,7 @@ package assay.measure;
 
 import assay.backend.Backend;
 import assay.backend.DeviceMemory;
+import assay.backend.DeviceMonitor;
 import assay.engine.MemoryPlan;
 import assay.engine.Session;
 import assay.tensor.MemoryCategory;
@@ -11,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  * Bytes of an open session as they were really cut from its arenas.
  *
  * @param overheadBytes what is taken beyond the tensors: on a device with memory of its own, what
- *     its driver reports as used; on a host, the alignment of tensors and whatever else the back
- *     end holds in arenas
+ *     its driver reports as used by this process; on a host, the alignment of tensors and whatever
+ *     else the back end holds in arenas
  * @param residentBytes of the process, on a host; it includes the JVM, and weights on their way
  */
 record MemoryReading(
@@ -28,7 +29,10 @@ record MemoryReading(
     MemoryPlan plan = session.memory();
     long tensors = plan.tensorBytes().values().stream().mapToLong(Long::longValue).sum();
     boolean host = device.sharesHostMemory();
-    long taken = host ? device.liveBytes() : used(device.memory());
+    long taken =
+        device instanceof DeviceMonitor m
+            ? m.memoryBooks().takenBytes()
+            : host ? device.liveBytes() : used(device.memory());
     var resident = ProcFile.residentBytes();
     return new MemoryReading(
         bytes(plan, MemoryCategory.WEIGHTS),

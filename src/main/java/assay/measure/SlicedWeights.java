@@ -3,6 +3,7 @@ package assay.measure;
 import assay.model.AdapterSource;
 import assay.model.DType;
 import assay.model.ModelConfig;
+import assay.model.RandomStream;
 import assay.model.TensorSpec;
 import assay.model.WeightLayout;
 import assay.model.WeightRole;
@@ -10,6 +11,7 @@ import assay.model.WeightSource;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -64,6 +66,12 @@ final class SlicedWeights implements WeightSource {
   @Override
   public void read(TensorSpec spec, int firstRow, int rowCount, DType type, MemorySegment out) {
     whole.read(inWhole(spec), firstRow, rowCount, type, out);
+  }
+
+  /** A slice has the first rows of the whole, so its elements are the first of the same stream. */
+  @Override
+  public Optional<RandomStream> randomStream(TensorSpec spec) {
+    return whole.randomStream(inWhole(spec));
   }
 
   @Override

@@ -1,6 +1,9 @@
 package assay.measure;
 
 import assay.backend.Backend;
+import assay.backend.DeviceMonitor;
+import assay.backend.DeviceMonitor.Sample;
+import assay.backend.DeviceMonitor.Sampling;
 import assay.backend.Mark;
 import assay.engine.Session;
 import assay.model.Workload;
@@ -20,14 +23,19 @@ public final class TimedRuns {
   private static final double SPREAD_WARNING = 0.05;
   private static final double OTHERS_WARNING = 0.05;
 
+  /** How often a device is asked for its clocks; its own figures change every 20 to 100 ms. */
+  private static final double SAMPLE_SECONDS = 0.05;
+
   private final Session session;
   private final Backend backend;
+  private final @Nullable DeviceMonitor monitor;
   private final Workload workload;
   private final StopSignal stop;
 
   private TimedRuns(Session session, Workload workload, StopSignal stop) {
     this.session = session;
     this.backend = session.backend();
+    this.monitor = ForwardingBackend.monitorOf(backend);
     this.workload = workload;
     this.stop = stop;
   }
@@ -36,13 +44,19 @@ public final class TimedRuns {
    * What was timed.
    *
    * @param decode of one pass; null when no pass is made
-   * @param deviceBusy on a host, its processors' share of this process; else null
+   * @param deviceBusy on a host, its processors' share of this process; on another device the
+   *     driver's figure, which is that some kernel was running
+   * @param deviceSamples what such a device said while it was timed
+   * @param decodeWithoutRecording of one pass whose operations were enqueued one by one; on such a
+   *     device only
    */
   public record Result(
       Times prefill,
       @Nullable Times decode,
       Samples samples,
       @Nullable Double deviceBusy,
+      List<Sample> deviceSamples,
+      @Nullable Times decodeWithoutRecording,
       List<String> warnings) {}
 
   private record Run(double prefillSeconds, double decodeSecondsPerPass) {}
@@ -71,7 +85,7 @@ public final class TimedRuns {
           warnings.add("still getting faster after %.1f s of warm-up".formatted(elapsed));
           break;
         }
-        Run run = run(start, middle, end);
+        Run run = run(start, middle, end, true);
         prefillWarmup.add(run.prefillSeconds);
         decodeWarmup.add(run.decodeSecondsPerPass);
         elapsed = (System.nanoTime() - began) * 1e-9;
@@ -81,17 +95,36 @@ public final class TimedRuns {
       List<Run> runs = new ArrayList<>();
       began = System.nanoTime();
       elapsed = 0;
-      while (runs.size() < budget.minRuns()
-          || (elapsed < budget.measureSeconds() && runs.size() < budget.maxRuns())) {
-        runs.add(run(start, middle, end));
-        elapsed = (System.nanoTime() - began) * 1e-9;
-        progress.accept(0.4 + 0.6 * Math.min(1, elapsed / budget.measureSeconds()));
+      List<Sample> samples;
+      try (Sampling sampling = monitor == null ? null : monitor.startSampling(SAMPLE_SECONDS)) {
+        while (runs.size() < budget.minRuns()
+            || (elapsed < budget.measureSeconds() && runs.size() < budget.maxRuns())) {
+          runs.add(run(start, middle, end, true));
+          elapsed = (System.nanoTime() - began) * 1e-9;
+          progress.accept(0.4 + 0.6 * Math.min(1, elapsed / budget.measureSeconds()));
+        }
+        samples = sampling == null ? List.of() : sampling.samples();
       }
-      return result(runs, prefillWarmup.runs(), load.shares(), warnings);
+      MachineLoad.Shares shares = load.shares();
+      warnings.addAll(DeviceWatch.warnings(samples));
+      Times alone = withoutRecording(start, middle, end, budget);
+      return result(runs, prefillWarmup.runs(), shares, samples, alone, warnings);
     }
   }
 
-  private Run run(Mark start, Mark middle, Mark end) {
+  /** What the recording saves: only a device apart from the host is driven differently by it. */
+  private @Nullable Times withoutRecording(Mark start, Mark middle, Mark end, TimeBudget budget) {
+    if (monitor == null || workload.decodePasses() == 0) {
+      return null;
+    }
+    List<Double> seconds = new ArrayList<>();
+    for (int i = 0; i < budget.minRuns(); i++) {
+      seconds.add(run(start, middle, end, false).decodeSecondsPerPass);
+    }
+    return Statistics.times(seconds);
+  }
+
+  private Run run(Mark start, Mark middle, Mark end, boolean recorded) {
     stop.check();
     session.rewind();
     backend.await();
@@ -101,7 +134,11 @@ public final class TimedRuns {
     middle.record();
     for (int i = 0; i < passes; i++) {
       stop.check();
-      session.enqueueRecordedDecode();
+      if (recorded) {
+        session.enqueueRecordedDecode();
+      } else {
+        session.enqueueDecode();
+      }
     }
     end.record();
     backend.await();
@@ -110,7 +147,12 @@ public final class TimedRuns {
   }
 
   private Result result(
-      List<Run> runs, int warmupRuns, MachineLoad.Shares load, List<String> warnings) {
+      List<Run> runs,
+      int warmupRuns,
+      MachineLoad.Shares load,
+      List<Sample> samples,
+      @Nullable Times withoutRecording,
+      List<String> warnings) {
     List<Double> prefill = runs.stream().map(Run::prefillSeconds).toList();
     warnSpread("prefill", prefill, warnings);
     List<Double> decode = null;
@@ -129,7 +171,9 @@ public final class TimedRuns {
         Statistics.times(prefill),
         decode == null ? null : Statistics.times(decode),
         new Samples(prefill, decode, warmupRuns),
-        host ? load.own() : null,
+        host ? load.own() : DeviceWatch.busy(samples),
+        samples,
+        withoutRecording,
         warnings);
   }
 

@@ -47,4 +47,9 @@ public record Environment(
     Numbers.count("environment.device_memory_bytes", deviceMemoryBytes);
     facts = facts == null ? null : Collections.unmodifiableMap(new LinkedHashMap<>(facts));
   }
+
+  /** Whether a stand-in for tests played the device: its figures mean nothing. */
+  public boolean isStandIn() {
+    return facts != null && "true".equals(facts.get("stand_in"));
+  }
 }

@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param decodeBytesPerSecond weights and KV cache read, over median time
  * @param prefillTokensPerSecond of all sequences together
  * @param decodeTokensPerSecond of all sequences together
+ * @param device what the device said of itself; null on a host
  */
 public record Measurement(
     @Nullable Long weightsBytes,
@@ -42,7 +43,8 @@ public record Measurement(
     @Nullable Double decodeFlopsPerSecond,
     @Nullable Double decodeBytesPerSecond,
     @Nullable Double prefillTokensPerSecond,
-    @Nullable Double decodeTokensPerSecond) {
+    @Nullable Double decodeTokensPerSecond,
+    @Nullable DeviceReadings device) {
   /** Checks every number. */
   public Measurement {
     Numbers.count("measured.weights_bytes", weightsBytes);

@@ -77,7 +77,8 @@ public final class Rows {
             2.8e10,
             2.86e10,
             6095.2,
-            909.1),
+            909.1,
+            null),
         new Ceilings(
             2.5e11,
             "measured",

@@ -3,9 +3,11 @@ package assay.backend.cuda;
 import assay.backend.AttentionSpec;
 import assay.backend.Backend;
 import assay.backend.BackendInfo;
+import assay.backend.DeviceException;
 import assay.backend.DeviceMemory;
 import assay.backend.DeviceMonitor;
 import assay.backend.InputRounding;
+import assay.backend.LibraryProbe;
 import assay.backend.Mark;
 import assay.backend.Recording;
 import assay.backend.SamplingSpec;
@@ -24,10 +26,13 @@ import assay.tensor.Tensor;
 import assay.tensor.TensorAllocator;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,8 +40,19 @@ import org.jspecify.annotations.Nullable;
  * products with many rows, one stream, memory from arenas. All calls come from the thread that made
  * it.
  */
-public final class CudaBackend implements Backend, DeviceMonitor {
+public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
+  /**
+   * One file of {@code kernels/} on this card.
+   *
+   * @param module the file without its ending
+   * @param target the PTX that was taken, such as sm_80; empty where none runs on this card
+   * @param failure null, or why it does not load
+   */
+  public record KernelStatus(String module, String target, @Nullable String failure) {}
+
   private final CudaContext context;
+  private final KernelImages images;
+  private final DriverLauncher launcher;
   private final Deque<AutoCloseable> resources = new ArrayDeque<>();
   private final GpuFacts facts;
   private final CudaMemory memory;
@@ -61,6 +77,7 @@ public final class CudaBackend implements Backend, DeviceMonitor {
    */
   CudaBackend(CudaLibraries libraries, int ordinal, KernelImages images) {
     libraries.requireCublas();
+    this.images = images;
     Optional<Nvml.Device> nvml =
         libraries.nvml().flatMap(n -> n.device(GpuProperties.of(ordinal).pciBusId()));
     Optional<Nvml.Memory> before = nvml.flatMap(Nvml.Device::memory);
@@ -71,7 +88,7 @@ public final class CudaBackend implements Backend, DeviceMonitor {
       scratch = new CudaScratch(memory);
       staging = owned(new HostStaging(context));
       blas = owned(new Blas(context));
-      DriverLauncher launcher = owned(new DriverLauncher(context, images));
+      launcher = owned(new DriverLauncher(context, images));
       facts = new GpuFacts(libraries, p, blas.version(), nvml, before.map(Nvml.Memory::usedBytes));
       KernelTable table = new KernelTable(launcher, memory::address);
       boolean tensorCores = p.sm() >= 80;
@@ -85,6 +102,7 @@ public final class CudaBackend implements Backend, DeviceMonitor {
       products = new LargeProducts(table, matrices, blas, scratch, null);
       weights = new WeightTransfers(context, memory, staging, matrices, scratch);
       random = owned(new DeviceRandom(context, memory, matrices, tokens, scratch, staging));
+      facts.opened(memory);
     } catch (Throwable t) {
       closeResources();
       throw t;
@@ -167,6 +185,37 @@ public final class CudaBackend implements Backend, DeviceMonitor {
     return facts.books(memory);
   }
 
+  /** Whether each file of kernels loads on this card; the driver compiles those it has not yet. */
+  public List<KernelStatus> kernels() {
+    SortedMap<String, List<Kernel.Entry>> modules = new TreeMap<>();
+    for (Kernel k : Kernel.values()) {
+      for (Kernel.Entry e : k.entries()) {
+        modules.computeIfAbsent(e.module(), m -> new ArrayList<>()).add(e);
+      }
+    }
+    return modules.entrySet().stream().map(m -> status(m.getKey(), m.getValue())).toList();
+  }
+
+  private KernelStatus status(String module, List<Kernel.Entry> entries) {
+    String target = images.target(module, context.properties().sm());
+    try {
+      entries.forEach(launcher::load);
+      return new KernelStatus(module, target, null);
+    } catch (DeviceException e) {
+      return new KernelStatus(module, target, e.getMessage());
+    }
+  }
+
+  /** What was not found beside the driver, what that costs and what to do; a line each. */
+  public List<String> missing() {
+    return context.libraries().missing();
+  }
+
+  @Override
+  public @Nullable Sample look() {
+    return facts.look();
+  }
+
   @Override
   public @Nullable Sampling startSampling(double everySeconds) {
     return facts.startSampling(everySeconds);
@@ -238,6 +287,16 @@ public final class CudaBackend implements Backend, DeviceMonitor {
   @Override
   public void fillUniform(Tensor out, long seed) {
     random.fillUniform(out, seed);
+  }
+
+  @Override
+  public void copy(Tensor from, Tensor to) {
+    weights.copy(from, to);
+  }
+
+  @Override
+  public void multiplyIntegers(Tensor x, Tensor weight, Tensor out) {
+    products.multiplyIntegers(x, weight, out);
   }
 
   // ---- order and time

@@ -52,11 +52,7 @@ final class DriverLauncher implements Launcher, AutoCloseable {
     if (context.isCapturing()) {
       throw new IllegalStateException(entry.name() + " would have to be loaded while capturing");
     }
-    CUmodule module = modules.computeIfAbsent(entry.module(), this::load);
-    Function function = new Function();
-    context.check(
-        JCudaDriver.cuModuleGetFunction(function, module, entry.name()),
-        "cuModuleGetFunction of " + entry.name());
+    Function function = function(entry);
     int shared = entry.sharedBytes();
     if (shared > USUAL_SHARED_BYTES) {
       int most = context.properties().sharedBytesPerBlock();
@@ -74,6 +70,25 @@ final class DriverLauncher implements Launcher, AutoCloseable {
     }
     functions.add(new Loaded(function.address(), shared, entry.kernel().block(), entry.name()));
     return functions.size() - 1L;
+  }
+
+  private Function function(Kernel.Entry entry) {
+    CUmodule module = modules.computeIfAbsent(entry.module(), this::load);
+    Function function = new Function();
+    context.check(
+        JCudaDriver.cuModuleGetFunction(function, module, entry.name()),
+        "cuModuleGetFunction of " + entry.name());
+    return function;
+  }
+
+  /**
+   * Loads a kernel that may have been loaded before.
+   *
+   * @throws DeviceException where the card or the driver does not take it
+   */
+  void load(Kernel.Entry entry) {
+    context.enter();
+    function(entry);
   }
 
   private CUmodule load(String name) {

@@ -1,6 +1,8 @@
 package assay.backend.cuda;
 
+import assay.backend.BackendInfo;
 import assay.backend.DeviceMonitor.MemoryBooks;
+import assay.backend.DeviceMonitor.Sample;
 import assay.backend.DeviceMonitor.Sampling;
 import assay.backend.cuda.ffm.Nvml;
 import java.util.LinkedHashMap;
@@ -13,11 +15,11 @@ import org.jspecify.annotations.Nullable;
 
 /** What is known of an open device: fixed facts by name, and the books on its memory. */
 final class GpuFacts {
-  private static final String STAND_IN = "stand_in";
   private final GpuProperties properties;
   private final Optional<Nvml.Device> nvml;
   private final Optional<Long> usedBefore;
   private final Map<String, String> facts = new LinkedHashMap<>();
+  private @Nullable Long contextBytes;
 
   GpuFacts(
       CudaLibraries libraries,
@@ -30,12 +32,13 @@ final class GpuFacts {
     this.usedBefore = usedBefore;
     facts.put("cuda", CudaLibraries.versionText(libraries.driverCudaVersion()));
     libraries.nvml().flatMap(Nvml::driverVersion).ifPresent(v -> facts.put("driver", v));
+    libraries.nvml().flatMap(Nvml::version).ifPresent(v -> facts.put("nvml", v));
     facts.put("cublas", cublasVersion);
     addHardware(p);
     nvml.ifPresent(this::addManaged);
     facts.putAll(libraries.facts());
     if (libraries.isStandIn()) {
-      facts.put(STAND_IN, "true");
+      facts.put(BackendInfo.STAND_IN, "true");
     }
   }
 
@@ -81,6 +84,11 @@ final class GpuFacts {
     return new LinkedHashMap<>(facts);
   }
 
+  /** Called once everything that opening takes is there. */
+  void opened(CudaMemory memory) {
+    contextBytes = books(memory).overheadBytes();
+  }
+
   MemoryBooks books(CudaMemory memory) {
     var driver = memory.driver();
     long used = nvml.flatMap(Nvml.Device::memory).map(Nvml.Memory::usedBytes).orElse(-1L);
@@ -91,7 +99,12 @@ final class GpuFacts {
         memory.scratchBytes(),
         used >= 0 ? used : driver.totalBytes() - driver.freeBytes(),
         used >= 0 ? usedBefore.orElse(null) : null,
-        process.isPresent() ? Long.valueOf(process.getAsLong()) : null);
+        process.isPresent() ? Long.valueOf(process.getAsLong()) : null,
+        contextBytes);
+  }
+
+  @Nullable Sample look() {
+    return nvml.isPresent() ? GpuSampling.look(nvml.get(), 0) : null;
   }
 
   @Nullable Sampling startSampling(double everySeconds) {

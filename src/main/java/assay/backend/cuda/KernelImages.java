@@ -9,4 +9,7 @@ interface KernelImages {
    * @param sm compute capability, 90 for 9.0
    */
   byte[] ptx(String module, int sm);
+
+  /** The target of that text, such as sm_80; empty where none runs on the card. */
+  String target(String module, int sm);
 }

@@ -41,14 +41,27 @@ final class LargeProducts {
       return;
     }
     checkTypes(x, out);
-    blas.workspace(
-        scratch.address(CudaScratch.Part.CUBLAS, WorkspaceLayout.CUBLAS_BYTES),
-        WorkspaceLayout.CUBLAS_BYTES);
+    useWorkspace();
     if (weight.type() == x.type()) {
       product(x, matrix(weight), weight.rows(), matrix(out), accumulate);
     } else if (fp8 == null || !fp8.multiply(x, weight, out, accumulate)) {
       byPanels(x, weight, out, accumulate);
     }
+  }
+
+  /** {@link assay.backend.LibraryProbe#multiplyIntegers}. */
+  void multiplyIntegers(Tensor x, Tensor weight, Tensor out) {
+    x.require("x", DType.I8, x.rows(), weight.columns());
+    weight.require("weight", DType.I8, weight.rows(), weight.columns());
+    out.require("out", DType.I32, x.rows(), weight.rows());
+    useWorkspace();
+    product(x, matrix(weight), weight.rows(), matrix(out), false);
+  }
+
+  private void useWorkspace() {
+    blas.workspace(
+        scratch.address(CudaScratch.Part.CUBLAS, WorkspaceLayout.CUBLAS_BYTES),
+        WorkspaceLayout.CUBLAS_BYTES);
   }
 
   private static void checkTypes(Tensor x, Tensor out) {

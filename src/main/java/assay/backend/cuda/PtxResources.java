@@ -53,6 +53,11 @@ final class PtxResources implements KernelImages {
     return read(module + "." + best + ".ptx.gz");
   }
 
+  @Override
+  public String target(String module, int sm) {
+    return best(targets.getOrDefault(module, List.of()), sm);
+  }
+
   /**
    * The newest target that runs on a card: sm_80 on all from 8.0 on, sm_90a on 9.0 alone. Empty
    * where there is none.

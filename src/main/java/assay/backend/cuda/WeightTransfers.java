@@ -1,7 +1,9 @@
 package assay.backend.cuda;
 
+import assay.backend.cuda.Handles.DevicePointer;
 import assay.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import jcuda.driver.JCudaDriver;
 
 /** Bytes between host and device; blocked weights change their order on the device, on the way. */
 final class WeightTransfers {
@@ -52,6 +54,23 @@ final class WeightTransfers {
     if (host.byteSize() < bytes) {
       throw new IllegalArgumentException(host.byteSize() + " bytes on the host for " + bytes);
     }
+  }
+
+  /** Within the device's memory, enqueued. */
+  void copy(Tensor from, Tensor to) {
+    requirePlain(from);
+    requirePlain(to);
+    if (!from.isDense() || !to.isDense() || from.bytes() != to.bytes()) {
+      throw new IllegalArgumentException("copy of " + from + " to " + to);
+    }
+    context.enter();
+    context.check(
+        JCudaDriver.cuMemcpyDtoDAsync(
+            new DevicePointer(memory.address(to)),
+            new DevicePointer(memory.address(from)),
+            from.bytes(),
+            context.stream()),
+        "cuMemcpyDtoDAsync");
   }
 
   void write(Tensor weight, int firstRow, int rowCount, MemorySegment source) {

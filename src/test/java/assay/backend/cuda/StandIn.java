@@ -20,8 +20,8 @@ import java.util.concurrent.TimeUnit;
  * for, and the driver's controls for tests: its imagined device, ordered failures, what is still
  * held.
  */
-final class StandIn {
-  static final long USUAL_BYTES = 4L << 30;
+public final class StandIn {
+  public static final long USUAL_BYTES = 4L << 30;
   private static final Path TARGET = Path.of("target", "stand-in");
 
   private static final class Built {
@@ -94,7 +94,7 @@ final class StandIn {
    * A folder for {@code --cuda-libraries}: all, cuda13 or driver. Skips the test where there is no
    * C++ compiler.
    */
-  static Path folder(String kind) {
+  public static Path folder(String kind) {
     Requires.tool("bash");
     Requires.tool(System.getenv().getOrDefault("CXX", "g++"));
     Requires.that(
@@ -111,6 +111,16 @@ final class StandIn {
         LibrarySearch.ofHost(folder), Path.of("target", "stand-in", "natives").toAbsolutePath());
   }
 
+  /** Loads the stand-ins as this JVM's libraries and returns their folder, for command lines. */
+  public static String folderInUse() {
+    CudaLibraries loaded = libraries();
+    if (!loaded.isStandIn()) {
+      throw new AssertionError("not a stand-in");
+    }
+    reset(USUAL_BYTES, 80);
+    return folder("all").toString();
+  }
+
   /** A fresh back end on a device of compute capability 8.0 with 4 GiB. */
   static CudaBackend open() {
     reset(USUAL_BYTES, 80);
@@ -118,7 +128,7 @@ final class StandIn {
   }
 
   /** Another device, from the next opening on. */
-  static void reset(long memoryBytes, int sm) {
+  public static void reset(long memoryBytes, int sm) {
     invoke(
         () -> {
           Controls.INSTANCE.reset.invokeExact(memoryBytes, sm / 10, sm % 10, 12_040, 1, 0);
@@ -126,7 +136,7 @@ final class StandIn {
   }
 
   /** Orders the call after so many others of a function to return a status. */
-  static void fail(String function, int after, int status) {
+  public static void fail(String function, int after, int status) {
     try (Arena arena = Arena.ofConfined()) {
       invoke(
           () -> {
@@ -135,12 +145,13 @@ final class StandIn {
     }
   }
 
-  static long liveBytes() {
+  /** Device memory that is allocated. */
+  public static long liveBytes() {
     return number(Controls.INSTANCE.liveBytes);
   }
 
   /** Contexts, streams, events, modules, graphs, library handles and page-locked pieces. */
-  static long liveObjects() {
+  public static long liveObjects() {
     return number(Controls.INSTANCE.liveObjects);
   }
 
