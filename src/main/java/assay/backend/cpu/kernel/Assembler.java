@@ -220,7 +220,10 @@ final class Assembler {
    * Asks for a cache line to be brought to the L2 cache; an address that does not exist is fine.
    */
   void prefetchL2(Mem m) {
-    rex(0, Math.max(m.index, 0), m.base);
+    int high = (Math.max(m.index, 0) >> 3 & 1) << 1 | (m.base >> 3 & 1);
+    if (high != 0) {
+      emit(0x40 | high);
+    }
     emit(0x0F);
     emit(0x18);
     modRm(2, m, 1);
@@ -338,9 +341,14 @@ final class Assembler {
 
   /** k = the low 16 bits of a general register. */
   void kmov(int k, int src) {
-    emit(0xC4);
-    emit(0xE1 ^ (src >> 3 & 1) << 5);
-    emit(0x78);
+    if (src < 8) {
+      emit(0xC5);
+      emit(0xF8);
+    } else {
+      emit(0xC4);
+      emit(0xC1);
+      emit(0x78);
+    }
     emit(0x92);
     emit(0xC0 | k << 3 | (src & 7));
   }
