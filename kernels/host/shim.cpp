@@ -6,7 +6,8 @@
 //   - writes behind a piece of shared memory (guards), vector accesses that are not aligned;
 //   - reads of shared memory that nobody wrote (0xFF everywhere: NaN as a float, -1 as an integer);
 //   - missing barriers, because `schedule` changes the order of warps and lanes: 0 forward, 1 backward, else shuffled
-//     from that seed. A read that another order has not yet written sees 0xFF or stale data.
+//     from that seed. A read that another order has not yet written sees 0xFF or stale data. cp.async arrives at once
+//     with even numbers and as late as allowed with odd ones.
 #include "shim.h"
 
 #include <sys/mman.h>
@@ -23,7 +24,7 @@ namespace shim {
 
 Fibre* current;
 Dim3 block_index, block_size, grid_size;
-uint64_t* exchange_slots;
+unsigned char* exchange_slots;
 
 namespace {
 
@@ -37,12 +38,21 @@ Kernel* kernels;
 
 enum class State { kReady, kAtWarpBarrier, kAtBlockBarrier, kDone };
 
+struct AsyncCopy {
+  void* to;
+  const void* from;
+  unsigned read, bytes;
+  unsigned group;
+};
+
 struct Thread : Fibre {
   State state;
   Site site;
   unsigned mask;
   void* stack;
   void* stack_pointer;
+  std::vector<AsyncCopy> copies;  // under way, in the order of their groups
+  unsigned group;                 // the one not yet committed
 };
 
 struct Piece {
@@ -55,7 +65,7 @@ struct Piece {
 std::mutex launch_mutex;
 std::vector<Thread> threads;
 std::vector<void*> stacks;
-std::vector<uint64_t> slots_of_all;  // [warp][2][32]
+std::vector<unsigned char> slots_of_all;  // [warp][2][32][kSlotBytes]
 // Lanes of the running warp that have their turn in this round, last first.
 std::vector<Thread*> turns;
 std::vector<Piece> pieces;
@@ -65,6 +75,7 @@ size_t dynamic_bytes;
 void* scheduler_stack_pointer;
 std::string error;
 bool failed;
+bool copies_at_once;
 const Kernel* running;
 void** running_args;
 
@@ -247,7 +258,9 @@ bool run_block(unsigned schedule) {
   shared_used = 0;
   for (Thread& t : threads) {
     t.state = State::kReady;
-    t.shuffles = 0;
+    t.collectives = 0;
+    t.copies.clear();
+    t.group = 0;
     prepare_stack(t);
   }
   if (dynamic_bytes > 0) {
@@ -294,7 +307,7 @@ bool prepare(unsigned block) {
     t.lane = (int)i % kWarp;
     t.warp = (int)i / kWarp;
   }
-  slots_of_all.assign((block + kWarp - 1) / kWarp * 2 * kWarp, 0);
+  slots_of_all.assign((block + kWarp - 1) / kWarp * 2 * kWarp * kSlotBytes, 0);
   exchange_slots = slots_of_all.data();
   return true;
 }
@@ -362,6 +375,72 @@ void* dynamic_shared() {
   return shared_memory;
 }
 
+void check_shared(const void* p, size_t bytes) {
+  auto* at = static_cast<const unsigned char*>(p);
+  for (const Piece& piece : pieces) {
+    if (at >= piece.at && at + bytes <= piece.at + piece.bytes) {
+      return;
+    }
+  }
+  fail("%zu bytes at %p are not in shared memory", bytes, p);
+}
+
+unsigned long long bank_conflicts;
+
+void load_matrices(unsigned (&r)[4], const void* row, bool transposed, Site site) {
+  check_aligned(row, 16);
+  check_shared(row, 16);
+  auto rows = gather(static_cast<const unsigned char*>(row), site);
+  int g = current->lane / 4;
+  int t = current->lane % 4;
+  for (int m = 0; m < 4; m++) {
+    unsigned short low, high;
+    memcpy(&low, rows[8 * m + (transposed ? 2 * t : g)] + 2 * (transposed ? g : 2 * t), 2);
+    memcpy(&high, rows[8 * m + (transposed ? 2 * t + 1 : g)] + 2 * (transposed ? g : 2 * t + 1), 2);
+    r[m] = low | (unsigned)high << 16;
+  }
+  // A row is 4 of the 32 banks.
+  for (int i = current->lane / 8 * 8; i < current->lane; i++) {
+    bank_conflicts += rows[i] != row && reinterpret_cast<uintptr_t>(rows[i]) / 16 % 8 ==
+                                            reinterpret_cast<uintptr_t>(row) / 16 % 8;
+  }
+}
+
+namespace {
+
+void arrive(const AsyncCopy& c) {
+  memcpy(c.to, c.from, c.read);
+  memset(static_cast<char*>(c.to) + c.read, 0, c.bytes - c.read);
+}
+
+}  // namespace
+
+void copy_async(void* to, const void* from, unsigned read, unsigned bytes) {
+  check_aligned(to, bytes);
+  check_shared(to, bytes);
+  if (read > 0) {
+    check_aligned(from, bytes);
+  }
+  Thread& t = *static_cast<Thread*>(current);
+  AsyncCopy copy = {to, from, read, bytes, t.group};
+  if (copies_at_once) {
+    arrive(copy);
+  } else {
+    t.copies.push_back(copy);
+  }
+}
+
+void copy_async_commit() { static_cast<Thread*>(current)->group++; }
+
+void copy_async_wait(unsigned groups) {
+  Thread& t = *static_cast<Thread*>(current);
+  size_t arrived = 0;
+  while (arrived < t.copies.size() && t.copies[arrived].group + groups < t.group) {
+    arrive(t.copies[arrived++]);
+  }
+  t.copies.erase(t.copies.begin(), t.copies.begin() + (long)arrived);
+}
+
 }  // namespace shim
 
 // ---- the C interface
@@ -385,6 +464,9 @@ EXPORT const char* assay_host_name(int index) {
   return k == nullptr ? nullptr : k->name;
 }
 
+// See shim::bank_conflicts.
+EXPORT unsigned long long assay_host_bank_conflicts() { return shim::bank_conflicts; }
+
 // Runs a kernel to its end. Returns 0, or 1 with a text in `message`.
 EXPORT int assay_host_launch(const void* kernel, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block,
                                  unsigned dynamic_shared_bytes, void** args, unsigned schedule, char* message,
@@ -394,6 +476,7 @@ EXPORT int assay_host_launch(const void* kernel, unsigned grid_x, unsigned grid_
   running = static_cast<const Kernel*>(kernel);
   running_args = args;
   failed = false;
+  copies_at_once = schedule % 2 == 0;
   if (block != running->block) {
     record_failure("launched with " + std::to_string(block) + " threads a block, compiled for " +
                    std::to_string(running->block));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -36,7 +37,7 @@ struct Fibre {
   Dim3 thread;
   int lane;
   int warp;
-  unsigned shuffles;  // how many so far: picks one of two exchange buffers
+  unsigned collectives;  // how many so far: picks one of two exchange buffers
 };
 
 extern Fibre* current;
@@ -48,9 +49,11 @@ struct Site {
   int line;
 };
 
+constexpr int kSlotBytes = 64;
+
 void block_barrier(Site site);
 void warp_barrier(Site site, unsigned mask);
-extern uint64_t* exchange_slots;  // [warp][2][32]
+extern unsigned char* exchange_slots;  // [warp][2][32][kSlotBytes]
 [[noreturn]] void fail(const char* format, ...);
 
 // Shared memory of the running block: one piece per declaration, filled with 0xFF, with a guard behind it.
@@ -63,35 +66,58 @@ inline void check_aligned(const void* p, size_t bytes) {
   }
 }
 
-// 32 slots of this warp for this shuffle. Two buffers: a lane can be one shuffle ahead of another, never two.
-inline uint64_t* exchange() {
-  unsigned which = current->shuffles++ & 1;
-  return exchange_slots + (current->warp * 2 + which) * kWarp;
+// 32 slots of this warp for this collective. Two buffers: a lane can be one collective ahead of another, never two.
+inline unsigned char* exchange() {
+  unsigned which = current->collectives++ & 1;
+  return exchange_slots + (current->warp * 2 + which) * kWarp * kSlotBytes;
+}
+
+// What each lane of the warp brought to a collective; stays until this lane's next but one.
+template <class T>
+struct Gathered {
+  const unsigned char* slots;
+  const T& operator[](int lane) const { return *reinterpret_cast<const T*>(slots + lane * kSlotBytes); }
+};
+
+template <class T>
+Gathered<T> gather(const T& mine, Site site, unsigned mask = ~0u) {
+  static_assert(sizeof(T) <= kSlotBytes && std::is_trivially_copyable<T>::value, "a few registers");
+  unsigned char* slots = exchange();
+  new (slots + current->lane * kSlotBytes) T(mine);
+  warp_barrier(site, mask);
+  return {slots};
 }
 
 template <class T>
 T shuffle(unsigned mask, T value, int from, Site site) {
   static_assert(sizeof(T) <= 8, "a register or two");
-  uint64_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(T));
-  uint64_t* slots = exchange();
-  slots[current->lane] = bits;
-  warp_barrier(site, mask);
-  bits = slots[from & (kWarp - 1)];
-  std::memcpy(&value, &bits, sizeof(T));
-  return value;
+  return gather(value, site, mask)[from & (kWarp - 1)];
 }
 
 inline unsigned ballot(unsigned mask, bool predicate, Site site) {
-  uint64_t* slots = exchange();
-  slots[current->lane] = predicate;
-  warp_barrier(site, mask);
+  auto votes = gather(predicate, site, mask);
   unsigned bits = 0;
   for (int i = 0; i < kWarp; i++) {
-    bits |= (unsigned)slots[i] << i;
+    bits |= (unsigned)votes[i] << i;
   }
   return bits;
 }
+
+// Fails unless all of it lies in one piece of the block's shared memory.
+void check_shared(const void* p, size_t bytes);
+
+// Rows of an ldmatrix.x4 that met a bank another row of the same matrix needs, since the library was loaded.
+extern unsigned long long bank_conflicts;
+
+// ldmatrix.x4 of 16-bit elements: see load_matrices in ../mma.cuh.
+void load_matrices(unsigned (&r)[4], const void* row, bool transposed, Site site);
+
+// cp.async: `read` bytes, the rest of `bytes` zeros. What arrives when is not defined before the wait, so schedules with
+// an even number copy at once and those with an odd one at the wait: a barrier or wait that is missing, or a tile that
+// is overwritten while others read it, shows in one of the two.
+void copy_async(void* to, const void* from, unsigned read, unsigned bytes);
+void copy_async_commit();
+void copy_async_wait(unsigned groups);
 
 // Kernels by name, callable with cuLaunchKernel's array of pointers to arguments.
 using Invoke = void (*)(const void* function, void** args);
