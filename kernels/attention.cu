@@ -2,7 +2,7 @@
 //
 // out = softmax(q·kᵀ·scale (+ ALiBi), masked)·v without stored scores: online softmax (Milakov and Gimelshein 2018) over
 // tiles of 32 keys, in fp32 on CUDA cores, for any types and any headDim up to the variant's bound. For fp32, for rows
-// that are not 16-byte aligned, for every card. A variant on tensor cores is not written yet.
+// that are not 16-byte aligned, for ALiBi and arbitrary masks, for every card; attention_mma.cuh is the fast one.
 //
 // q, out [batch · T, nHeads · headDim] strided, one type; caches [batch · nKvHeads · maxSeqLen, headDim], one type
 // (types 0 f32, 1 f16, 2 bf16, chosen when a tile is loaded: one kernel for all). 256 threads; grid

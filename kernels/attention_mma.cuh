@@ -16,8 +16,8 @@
 // different groups of banks (the host tests count conflicts: none).
 //
 // Shared (dynamic): 2 · (D + 8) · 256 bytes. Memory: Q and out once, K and V T · group / 128 times (half with causal),
-// from the L2. Scores, maxima, sums and O in fp32; P rounded to the type (relative 2^-9 bf16, 2^-12 fp16), its sum taken
-// before. A row that sees nothing is zeros; a NaN score stays in its row, but a NaN in V reaches all rows of its tile,
+// from the L2. Scores, maxima, sums and O in fp32; P rounded to the type (relative error up to 2^-8 and 2^-11), its sum
+// taken before. A row that sees nothing is zeros; a NaN score stays in its row, but a NaN in V reaches all rows of its tile,
 // for 0 · NaN is NaN.
 //
 // Hopper's wgmma (sm_90a) would be needed beyond about 2/3 of that card's peak; not written, since nobody could time it.
@@ -149,6 +149,7 @@ DEVICE void soften(MmaState<D>& state, float (&s)[2][kMmaKeys<D> / 8][4], float 
 template <class T, int D>
 DEVICE void add_values(MmaState<D>& state, const float (&s)[2][kMmaKeys<D> / 8][4], SharedAddress v) {
   UNROLL for (int k = 0; k < kMmaKeys<D> / 8; k += 2) {
+    __syncwarp();  // else assemblers fetch so far ahead that they spill
     u32 p[2][4];
     UNROLL for (int i = 0; i < 2; i++) {
       UNROLL for (int j = 0; j < 4; j++) {

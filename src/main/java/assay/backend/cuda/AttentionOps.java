@@ -3,15 +3,28 @@ package assay.backend.cuda;
 import assay.backend.AttentionSpec;
 import assay.backend.OpShapes;
 import assay.backend.StepState;
+import assay.model.DType;
 import assay.model.UserError;
 import assay.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Attention: one token a sequence goes to the split-key kernel, passes of several tokens to the
- * tiled kernel.
- */
+/** Attention: which kernel ({@link Path}), over which grid, with which arguments. */
 final class AttentionOps {
+  /** Which kernel computes a pass; {@link #path} is the rule. */
+  enum Path {
+    /** One token a sequence, keys split over blocks: {@code kernels/attention_decode.cuh}. */
+    SPLIT_KEYS,
+    /** Tiles on tensor cores: {@code kernels/attention_mma.cuh}. */
+    TENSOR_CORES,
+    /** Tiles in fp32 on CUDA cores, for everything: {@code kernels/attention.cu}. */
+    CUDA_CORES
+  }
+
+  /** Packed rows (tokens × heads of a group) of a block of {@link Kernel#ATTENTION_MMA}. */
+  static final int MMA_ROWS_PER_BLOCK = 128;
+
+  private static final int MAX_MMA_HEAD_DIM = 128;
+
   /** Largest headDim that the kernels hold. */
   static final int MAX_HEAD_DIM = 256;
 
@@ -24,17 +37,19 @@ final class AttentionOps {
   private static final int VALUE_TILE = 64;
   private final KernelTable t;
   private final int smCount;
+  private final boolean tensorCores;
   private long partials;
 
   /**
    * For a device.
    *
    * @param smCount its multiprocessors
-   * @param tensorCores compute capability 8.0 or more; no kernel uses them yet
+   * @param tensorCores compute capability 8.0 or more
    */
   AttentionOps(KernelTable table, int smCount, boolean tensorCores) {
     this.t = table;
     this.smCount = smCount;
+    this.tensorCores = tensorCores;
   }
 
   /** Scratch bytes of the split-key kernel: a maximum, a sum and headDim values for each split. */
@@ -87,16 +102,70 @@ final class AttentionOps {
     if (kCache.type() != vCache.type() || q.type() != out.type()) {
       throw new IllegalArgumentException("K and V, q and out share a type each: " + kCache);
     }
-    if (s.tokensPerSequence() == 1 && splitsKeys(s, kCache, vCache)) {
-      decode(s, q, kCache, vCache, state, mask, out);
-    } else {
-      tiled(s, q, kCache, vCache, state, mask, out);
+    switch (path(s, q, kCache, vCache, mask, out)) {
+      case SPLIT_KEYS -> decode(s, q, kCache, vCache, state, mask, out);
+      case TENSOR_CORES -> mma(s, q, kCache, vCache, state, out);
+      case CUDA_CORES -> tiled(s, q, kCache, vCache, state, mask, out);
     }
   }
 
-  /** The split-key kernel loads 8 elements at once. */
-  private boolean splitsKeys(AttentionSpec s, Tensor kCache, Tensor vCache) {
-    return s.headDim() % 8 == 0 && t.address(kCache) % 16 == 0 && t.address(vCache) % 16 == 0;
+  /**
+   * The rule. One token a sequence: {@link Path#SPLIT_KEYS}, which loads 8 elements at once.
+   * Several tokens: {@link Path#TENSOR_CORES} where the card has them, q, caches and out are all
+   * fp16 or all bf16, the mask is causal, a window or padding only, without ALiBi, headDim is at
+   * most 128, and every row is whole 16-byte pieces. All else, such as fp32 or headDim 256: {@link
+   * Path#CUDA_CORES}.
+   */
+  Path path(
+      AttentionSpec s, Tensor q, Tensor kCache, Tensor vCache, @Nullable Tensor mask, Tensor out) {
+    boolean wholePieces = s.headDim() % 8 == 0 && aligned(kCache) && aligned(vCache);
+    if (s.tokensPerSequence() == 1) {
+      return wholePieces ? Path.SPLIT_KEYS : Path.CUDA_CORES;
+    }
+    boolean mma =
+        tensorCores
+            && q.type() != DType.F32
+            && q.type() == kCache.type()
+            && mask == null
+            && !s.alibi()
+            && s.scale() > 0
+            && s.headDim() <= MAX_MMA_HEAD_DIM
+            && wholePieces
+            && aligned(q)
+            && aligned(out);
+    return mma ? Path.TENSOR_CORES : Path.CUDA_CORES;
+  }
+
+  private boolean aligned(Tensor x) {
+    return t.address(x) % 16 == 0 && (x.rows() == 1 || x.rowStrideBytes() % 16 == 0);
+  }
+
+  private void mma(
+      AttentionSpec s, Tensor q, Tensor kCache, Tensor vCache, StepState state, Tensor out) {
+    t.args()
+        .ptr(t.address(out))
+        .i32(KernelTable.ld(out))
+        .ptr(t.address(q))
+        .i32(KernelTable.ld(q))
+        .ptr(t.address(kCache))
+        .ptr(t.address(vCache))
+        .ptr(t.address(state.counters()))
+        .ptr(t.address(state.keyStart()))
+        .i32(s.batch())
+        .i32(s.tokensPerSequence())
+        .i32(s.nHeads())
+        .i32(s.nKvHeads())
+        .i32(s.headDim())
+        .f32(s.scale())
+        .flag(s.causal())
+        .i32(s.window())
+        .i32(s.maxSeqLen());
+    int d = s.headDim();
+    int dim = d <= 64 ? 0 : d <= 80 ? 1 : d <= 96 ? 2 : 3;
+    int variant = 4 * (q.type() == DType.F16 ? 0 : 1) + dim;
+    long rows = (long) s.tokensPerSequence() * (s.nHeads() / s.nKvHeads());
+    long tiles = Math.ceilDiv(rows, MMA_ROWS_PER_BLOCK);
+    t.launch(Kernel.ATTENTION_MMA, variant, tiles, s.nKvHeads(), s.batch());
   }
 
   private void tiled(

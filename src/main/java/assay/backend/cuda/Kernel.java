@@ -161,7 +161,13 @@ enum Kernel {
   // ---- attention
 
   /** Tiled online softmax on CUDA cores in fp32; any types; variants bound headDim. */
-  ATTENTION("attention", 256, Variants.HEAD_DIMS, Variants.attentionParams()),
+  ATTENTION("attention", 256, Variants.HEAD_DIMS, Variants.attentionParams(true)),
+  /** The same on tensor cores; variants are the type of q, caches and out, and bound headDim. */
+  ATTENTION_MMA(
+      "attention_mma_*",
+      128,
+      Variants.product(Variants.HALVES, Variants.MMA_HEAD_DIMS),
+      Variants.attentionParams(false)),
   /** One token a sequence: keys split over blocks; variants are cache, headDim, heads a group. */
   ATTENTION_DECODE(
       "attention_decode_*",
@@ -480,6 +486,7 @@ enum Kernel {
     int sharedBytes() {
       return switch (kernel) {
         case ATTENTION -> SharedBytes.attention(headDimBound());
+        case ATTENTION_MMA -> SharedBytes.attentionMma(headDimBound());
         default -> 0;
       };
     }
@@ -531,15 +538,23 @@ enum Kernel {
       int rows = AttentionOps.rowsPerBlock(headDim);
       return 4 * (rows * headDim + 32 * (headDim + 4) + rows * 36);
     }
+
+    /** Q rows, a tile of K and one of V, 16 bits an element, rows padded by 8 elements. */
+    static int attentionMma(int headDim) {
+      int keys = headDim > 96 ? 48 : 64;
+      return 2 * (headDim + 8) * (AttentionOps.MMA_ROWS_PER_BLOCK + 2 * keys);
+    }
   }
 
   /** Lists of suffixes and shared parameter lists. */
   private static final class Variants {
     static final List<String> ONE = List.of("");
     static final List<String> ACTIVATIONS = List.of("f32", "f16", "bf16");
+    static final List<String> HALVES = List.of("f16", "bf16");
     static final List<String> WEIGHTS = List.of("f32", "f16", "bf16", "f8", "q8", "q4");
     static final List<String> BLOCKED = List.of("q8", "q4");
     static final List<String> HEAD_DIMS = List.of("d64", "d128", "d256");
+    static final List<String> MMA_HEAD_DIMS = List.of("d64", "d80", "d96", "d128");
 
     /** From the fp32 residual stream to activations, and among activations. */
     static final List<String> FROM_RESIDUAL =
@@ -558,13 +573,22 @@ enum Kernel {
       return p.toArray(Param[]::new);
     }
 
-    static Param[] attentionParams() {
+    /** {@code general}: any types, ALiBi and an arbitrary mask. */
+    static Param[] attentionParams(boolean general) {
       List<Param> p = new ArrayList<>(List.of(ptr("out"), i32("ldOut"), ptr("q"), i32("ldQ")));
       p.addAll(List.of(ptr("kCache"), ptr("vCache")));
-      p.addAll(List.of(i32("qType"), i32("kvType")));
-      p.addAll(List.of(ptr("counters"), ptr("keyStart"), ptr("mask"), i32("batch")));
-      p.addAll(List.of(i32("tokensPerSequence"), i32("nHeads"), i32("nKvHeads"), i32("headDim")));
-      p.addAll(List.of(f32("scale"), i32("causal"), i32("window"), i32("alibi")));
+      if (general) {
+        p.addAll(List.of(i32("qType"), i32("kvType")));
+      }
+      p.addAll(List.of(ptr("counters"), ptr("keyStart")));
+      if (general) {
+        p.add(ptr("mask"));
+      }
+      p.addAll(List.of(i32("batch"), i32("tokensPerSequence"), i32("nHeads"), i32("nKvHeads")));
+      p.addAll(List.of(i32("headDim"), f32("scale"), i32("causal"), i32("window")));
+      if (general) {
+        p.add(i32("alibi"));
+      }
       p.add(i32("maxSeqLen"));
       return p.toArray(Param[]::new);
     }

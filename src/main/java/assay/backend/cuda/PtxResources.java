@@ -25,7 +25,7 @@ final class PtxResources implements KernelImages {
     index
         .lines()
         .map(l -> l.split(" "))
-        .filter(words -> words.length == 2 && words[1].startsWith("sm_"))
+        .filter(words -> words[1].startsWith("sm_"))
         .forEach(
             words ->
                 targets.merge(

@@ -37,6 +37,7 @@ final class HostKernels implements Launcher {
     final MethodHandle parameters;
     final MethodHandle name;
     final MethodHandle launch;
+    final MethodHandle conflicts;
 
     private Library() {
       SymbolLookup lookup = SymbolLookup.libraryLookup(build(), Arena.global());
@@ -45,6 +46,7 @@ final class HostKernels implements Launcher {
       block = handle(linker, lookup, "block", FunctionDescriptor.of(JAVA_INT, ADDRESS));
       parameters = handle(linker, lookup, "parameters", FunctionDescriptor.of(JAVA_INT, ADDRESS));
       name = handle(linker, lookup, "name", FunctionDescriptor.of(ADDRESS, JAVA_INT));
+      conflicts = handle(linker, lookup, "bank_conflicts", FunctionDescriptor.of(JAVA_LONG));
       launch =
           handle(
               linker,
@@ -109,6 +111,15 @@ final class HostKernels implements Launcher {
         }
         out.add(name.reinterpret(256).getString(0));
       }
+    } catch (Throwable t) {
+      throw new AssertionError(t);
+    }
+  }
+
+  /** Rows read by ldmatrix so far that met another row of their matrix in a bank. */
+  long bankConflicts() {
+    try {
+      return (long) library.conflicts.invokeExact();
     } catch (Throwable t) {
       throw new AssertionError(t);
     }

@@ -5,6 +5,11 @@ import assay.model.Precision;
 /** The same with bf16 activations, threads in a shuffled order. */
 class HostKernelsBf16Test extends HostKernelsFp32Test {
   @Override
+  protected boolean tensorCores() {
+    return true;
+  }
+
+  @Override
   protected int schedule() {
     return 20_260;
   }

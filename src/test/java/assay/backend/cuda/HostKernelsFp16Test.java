@@ -5,6 +5,11 @@ import assay.model.Precision;
 /** The same with fp16 activations, threads backward. */
 class HostKernelsFp16Test extends HostKernelsFp32Test {
   @Override
+  protected boolean tensorCores() {
+    return true;
+  }
+
+  @Override
   protected int schedule() {
     return 1;
   }

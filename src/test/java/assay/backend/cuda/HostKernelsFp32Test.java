@@ -12,9 +12,14 @@ class HostKernelsFp32Test extends AbstractBackendTest {
     return 0;
   }
 
+  /** As a device of compute capability 8.0 or more. */
+  protected boolean tensorCores() {
+    return false;
+  }
+
   @Override
   protected Backend backend() {
-    return new HostKernelBackend(new HostKernels(schedule()), false);
+    return new HostKernelBackend(new HostKernels(schedule()), tensorCores());
   }
 
   /** A thousand fibres take milliseconds for what a block does in microseconds. */
