@@ -79,8 +79,11 @@ public abstract class HostBackend implements Backend {
           UserError.DOES_NOT_FIT,
           "%s of %d bytes do not fit: %d bytes are free".formatted(category, capacityBytes, free));
     }
-    return new HostArena(category, capacityBytes, liveBytes);
+    return new HostArena(category, capacityBytes, liveBytes, this::beforeRelease);
   }
+
+  /** Called before an arena's memory is freed: returns when nothing of this back end reads it. */
+  protected void beforeRelease() {}
 
   @Override
   public void writeWeight(Tensor weight, int firstRow, int rowCount, MemorySegment source) {

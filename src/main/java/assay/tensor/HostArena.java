@@ -13,14 +13,22 @@ public final class HostArena implements assay.tensor.Arena {
   private final java.lang.foreign.Arena memory;
   private final HostBuffer buffer;
   private final AtomicLong liveBytes;
+  private final Runnable beforeRelease;
   private long usedBytes;
   private long tensorBytes;
 
   private final long capacityBytes;
 
   /** Takes {@code capacityBytes}, zero-filled, and adds them to {@code liveBytes} until closed. */
-  @SuppressWarnings("restricted")
   public HostArena(MemoryCategory category, long capacityBytes, AtomicLong liveBytes) {
+    this(category, capacityBytes, liveBytes, () -> {});
+  }
+
+  /** The same; {@code beforeRelease} runs before the memory is freed. */
+  @SuppressWarnings("restricted")
+  public HostArena(
+      MemoryCategory category, long capacityBytes, AtomicLong liveBytes, Runnable beforeRelease) {
+    this.beforeRelease = beforeRelease;
     this.category = category;
     this.memory = java.lang.foreign.Arena.ofShared();
     this.liveBytes = liveBytes;
@@ -73,6 +81,7 @@ public final class HostArena implements assay.tensor.Arena {
   @Override
   public void close() {
     if (memory.scope().isAlive()) {
+      beforeRelease.run();
       memory.close();
       liveBytes.addAndGet(-capacityBytes);
     }

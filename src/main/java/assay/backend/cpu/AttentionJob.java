@@ -49,6 +49,22 @@ final class AttentionJob {
     this.vCache = Addresses.of(vCache);
   }
 
+  /** The same as another. */
+  void copy(AttentionJob j) {
+    spec = j.spec;
+    q = j.q;
+    qRowBytes = j.qRowBytes;
+    out = j.out;
+    outRowBytes = j.outRowBytes;
+    cacheType = j.cacheType;
+    kCache = j.kCache;
+    vCache = j.vCache;
+    keyStart = j.keyStart;
+    slot = j.slot;
+    mask = j.mask;
+    maskRowBytes = j.maskRowBytes;
+  }
+
   /** What says which keys are seen. */
   void setMask(AttentionSpec spec, StepState state, @Nullable Tensor mask) {
     this.spec = spec;

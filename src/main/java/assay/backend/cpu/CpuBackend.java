@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
 public final class CpuBackend extends HostBackend implements CeilingProbe {
   private final Kernels kernels;
   private final Workers workers;
+  private final WorkerResults results;
   private final RowTasks.Norm norm;
   private final RowTasks.HeadNorm headNorm;
   private final RowTasks.Add add;
@@ -69,6 +70,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   public CpuBackend(int threads, Kernels kernels) {
     this.kernels = kernels;
     workers = new Workers(threads);
+    results = new WorkerResults(threads);
     norm = new RowTasks.Norm(kernels.rows(), workers);
     headNorm = new RowTasks.HeadNorm(kernels.rows(), workers);
     add = new RowTasks.Add(kernels.rows(), workers);
@@ -77,8 +79,8 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     storeKv = new RowTasks.StoreKv(kernels, workers);
     embed = new RowTasks.Embed(workers);
     transfer = new RowTasks.Transfer(workers);
-    matmul = new Matmul(kernels, workers);
-    decode = new DecodeAttention(kernels, workers, attention);
+    matmul = new Matmul(kernels, workers, results);
+    decode = new DecodeAttention(kernels, workers, results, attention);
     prefill = new PrefillAttention(kernels, workers, attention);
     stored = new StoredAttention(kernels, workers, attention);
     sampler = new CpuSampler(kernels.rows());
@@ -126,6 +128,11 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   }
 
   // ---- memory
+
+  @Override
+  protected void beforeRelease() {
+    workers.awaitHelpers();
+  }
 
   @Override
   public long workspaceBytes(SessionShape shape) {
@@ -365,6 +372,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   @Override
   public void close() {
     workers.close();
+    results.close();
     kernels.close();
     super.close();
   }

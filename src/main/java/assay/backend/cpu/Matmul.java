@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * out = x · Wᵀ (+ out). Many rows of x: they are packed in blocks of columns once, then threads
  * take groups of panels of W and multiply each with all rows, a block of columns at a time, so that
- * block stays in the L2 cache. One row of x: threads take runs of panels and stream them.
+ * block stays in the L2 cache. One row of x: see {@link VectorProduct}.
  *
  * <p>Two kinds of panels do not lie in memory as the kernels want them, and are made in scratch
  * memory first, their results copied from there: the last panel of a matrix whose rows are no
@@ -28,19 +28,15 @@ final class Matmul {
   /** Panels that a thread takes at once with many rows of x. */
   private static final int PANELS_PER_CHUNK = 8;
 
-  /**
-   * Weights that a thread takes at once with one row of x: enough to hide what taking costs, little
-   * enough that all finish together.
-   */
-  private static final long BYTES_PER_CHUNK = 96 * 1024;
-
-  private static final int CHUNKS_PER_THREAD = 8;
+  /** Panels, made by decoding, that a thread takes at once with one row of x. */
+  private static final int DECODED_PANELS = 4;
 
   private final Kernels kernels;
   private final Workers workers;
   private final Workers.Task packing = this::packRow;
   private final Workers.Task panels = this::multiplyPanels;
-  private final Workers.Task vector = this::multiplyVector;
+  private final Workers.Task decodedPanels = this::multiplyDecoded;
+  private final VectorProduct vector;
 
   private long packed;
   private long scratch;
@@ -64,9 +60,10 @@ final class Matmul {
   private boolean accumulate;
   private int panelsPerChunk;
 
-  Matmul(Kernels kernels, Workers workers) {
+  Matmul(Kernels kernels, Workers workers, WorkerResults results) {
     this.kernels = kernels;
     this.workers = workers;
+    vector = new VectorProduct(kernels, workers, results);
   }
 
   /**
@@ -110,6 +107,7 @@ final class Matmul {
     scratch = address + packedBytes(kernels, rows, columns);
     scratchBytes = workerBytes(kernels, columns);
     kernelBytes = kernelBytes(kernels);
+    vector.reserve(scratch, scratchBytes);
     decoded = new float[workers.count()][columns];
     reservedRows = rows;
     reservedColumns = columns;
@@ -199,22 +197,18 @@ final class Matmul {
       kernels.prepare(type, x, columns, packed);
       x = packed;
     }
-    long least = Math.max(1, BYTES_PER_CHUNK / panelBytes());
-    int count = panelCount();
-    panelsPerChunk =
-        (int) Math.max(least, Math.ceilDiv(count, CHUNKS_PER_THREAD * workers.count()));
-    workers.run(vector, Math.ceilDiv(count, panelsPerChunk));
+    if (unpacked == null) {
+      vector.multiply(type, weight, outputs, columns, x, out, accumulate);
+    } else {
+      panelsPerChunk = DECODED_PANELS;
+      workers.run(decodedPanels, Math.ceilDiv(panelCount(), panelsPerChunk));
+    }
   }
 
-  private void multiplyVector(int chunk, int worker) {
+  private void multiplyDecoded(int chunk, int worker) {
     int first = chunk * panelsPerChunk;
     int last = Math.min(first + panelsPerChunk, panelCount());
-    int ready = Math.clamp(readyPanels(), first, last);
-    if (ready > first) {
-      long from = weight + first * panelBytes();
-      kernels.multiplyVector(type, ready - first, from, x, out + 64L * first, columns, accumulate);
-    }
-    for (int p = ready; p < last; p++) {
+    for (int p = first; p < last; p++) {
       long wide = makePanel(p, 0, columns, worker);
       kernels.multiplyVector(type, 1, wide, x, result(worker), columns, false);
       copyOut(result(worker), out + 64L * p, p);
