@@ -60,7 +60,7 @@ class LateHelpersTest {
 
   private static Kernels kernels() {
     Kernels generated = GeneratedKernels.createIfSupported();
-    return generated != null ? generated : new VectorKernels(3);
+    return generated != null ? generated : new VectorKernels();
   }
 
   private static Kernels sleepy(Kernels inner, AtomicInteger sleeps) {
