@@ -68,6 +68,9 @@ public record ModelConfig(
    */
   private static final int MAX_LAYERS = 4096;
 
+  /** Wider than any model; up to here all counts of parameters and bytes fit a long. */
+  private static final long MAX_WIDTH = 1L << 22;
+
   /** Checks every count against the others. */
   public ModelConfig {
     positive("num_hidden_layers", nLayers);
@@ -83,6 +86,10 @@ public record ModelConfig(
       throw new UserError(
           "num_hidden_layers is %d: expected at most %d".formatted(nLayers, MAX_LAYERS));
     }
+    width("hidden_size", hiddenSize);
+    width("vocab_size", vocabSize);
+    width("intermediate_size of all experts", (long) intermediateSize * nExperts);
+    width("num_attention_heads times head_dim", (long) nHeads * headDim);
     if (nHeads % nKvHeads != 0) {
       throw new UserError(
           "num_attention_heads %d is no multiple of num_key_value_heads %d"
@@ -108,6 +115,12 @@ public record ModelConfig(
   private static void positive(String key, int value) {
     if (value < 1) {
       throw new UserError("%s is %d: expected a positive number".formatted(key, value));
+    }
+  }
+
+  private static void width(String what, long value) {
+    if (value > MAX_WIDTH) {
+      throw new UserError("%s is %d: expected at most %d".formatted(what, value, MAX_WIDTH));
     }
   }
 

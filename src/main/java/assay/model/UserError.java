@@ -19,6 +19,9 @@ public class UserError extends RuntimeException {
   /** A check that was asked for did not hold. */
   public static final int CHECK_FAILED = 5;
 
+  /** Messages quote strangers' files: what is longer is cut. */
+  private static final int MAX_LENGTH = 800;
+
   private final int exitCode;
 
   /** Bad input: exit code 2. */
@@ -28,8 +31,20 @@ public class UserError extends RuntimeException {
 
   /** One of the constants above with its one-line message. */
   public UserError(int exitCode, String message) {
-    super(message);
+    super(oneLine(message));
     this.exitCode = exitCode;
+  }
+
+  /** One line without control characters, which could speak to the terminal, and not too long. */
+  private static String oneLine(String message) {
+    int end = Math.min(message.length(), MAX_LENGTH);
+    StringBuilder out = new StringBuilder(end + 1);
+    for (int i = 0; i < end; i++) {
+      char c = message.charAt(i);
+      boolean separator = c == '\u2028' || c == '\u2029';
+      out.append(Character.isISOControl(c) || separator ? ' ' : c);
+    }
+    return end < message.length() ? out.append('…').toString() : out.toString();
   }
 
   /** The process's exit code. */

@@ -57,6 +57,7 @@ final class TokenizerFiles {
 
   static TokenizerFiles read(Path file) {
     JsonNode root = parse(file);
+    NativeGuard.check(file, root);
     return new TokenizerFiles(file, root);
   }
 
