@@ -14,6 +14,9 @@ final class NativeGuard {
   /** Its prefix trees free themselves by recursion, a level for each byte of an entry. */
   private static final int MAX_ENTRY_BYTES = 1000;
 
+  /** Its JSON parser gives up at 128, and parts of the library do not expect that it may. */
+  private static final int MAX_DEPTH = 100;
+
   private final Path file;
 
   private NativeGuard(Path file) {
@@ -27,8 +30,45 @@ final class NativeGuard {
    */
   static void check(Path file, JsonNode root) {
     NativeGuard guard = new NativeGuard(file);
+    guard.checkValues(root, 0);
     guard.checkEntries(root.path("model").path("vocab"));
     guard.checkTemplates(root.path("post_processor"));
+  }
+
+  /** What Java's JSON parser takes and the library's does not. */
+  private void checkValues(JsonNode node, int depth) {
+    if (depth > MAX_DEPTH) {
+      throw new UserError(file + ": nests more than " + MAX_DEPTH + " deep");
+    }
+    if (node.isObject()) {
+      for (Map.Entry<String, JsonNode> e : node.properties()) {
+        checkText(e.getKey());
+        checkValues(e.getValue(), depth + 1);
+      }
+    } else if (node.isArray()) {
+      for (JsonNode e : node) {
+        checkValues(e, depth + 1);
+      }
+    } else if (node.isString()) {
+      checkText(node.stringValue());
+    } else if (node.isNumber() && !Double.isFinite(node.doubleValue())) {
+      throw new UserError(file + ": the number " + node + " is too large");
+    }
+  }
+
+  private void checkText(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (Character.isHighSurrogate(c)
+          && i + 1 < text.length()
+          && Character.isLowSurrogate(text.charAt(i + 1))) {
+        i++;
+      } else if (Character.isSurrogate(c)) {
+        throw new UserError(
+            "%s: a string holds half a character (\\u%04x): expected UTF-8"
+                .formatted(file, (int) c));
+      }
+    }
   }
 
   private void checkEntries(JsonNode vocabulary) {

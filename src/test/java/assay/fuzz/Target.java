@@ -19,9 +19,9 @@ import assay.model.WeightSource;
 import assay.testing.LoraFiles;
 import assay.tokenizer.ChatTemplate;
 import assay.tokenizer.GgufTokenizer;
+import assay.tokenizer.OnlyTemplate;
 import assay.tokenizer.Tokenizer;
 import assay.tokenizer.Tokenizers;
-import assay.tokenizer.VocabularyCount;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,9 +30,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
-import java.util.OptionalInt;
-import java.util.Set;
 
 /** What is fuzzed: whole files to begin with, and how a file is read to its end. */
 enum Target {
@@ -333,53 +330,5 @@ enum Target {
     t.stopTokens();
     t.chatTemplate();
     t.vocabulary();
-  }
-
-  /** A tokenizer that has nothing but a template. */
-  private record OnlyTemplate(String template) implements Tokenizer {
-    @Override
-    public String kind() {
-      return "none";
-    }
-
-    @Override
-    public VocabularyCount vocabulary() {
-      return new VocabularyCount(0, 0, 0);
-    }
-
-    @Override
-    public boolean has(int id) {
-      return false;
-    }
-
-    @Override
-    public int[] encode(byte[] text, boolean addSpecial, boolean parseSpecial) {
-      return new int[0];
-    }
-
-    @Override
-    public byte[] decode(int[] ids, boolean withSpecial) {
-      return new byte[0];
-    }
-
-    @Override
-    public OptionalInt beginToken() {
-      return OptionalInt.empty();
-    }
-
-    @Override
-    public OptionalInt endToken() {
-      return OptionalInt.empty();
-    }
-
-    @Override
-    public Set<Integer> stopTokens() {
-      return Set.of();
-    }
-
-    @Override
-    public Optional<String> chatTemplate() {
-      return Optional.of(template);
-    }
   }
 }
