@@ -13,19 +13,22 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A tokenizer.json, run by Hugging Face's own library (through DJL, with native code inside). The
  * only class that touches it: where the library is missing this class cannot be loaded, and {@link
  * Tokenizers} says so.
  *
- * <p>The library works on strings, so invalid UTF-8 becomes U+FFFD, and it always turns the text of
- * special tokens into those tokens.
+ * <p>The library works on strings, so invalid UTF-8 becomes U+FFFD. It always turns the text of
+ * special tokens into those tokens; where that is not wanted and a text quotes one, a second
+ * instance that does not know them encodes it.
  */
 final class JsonTokenizer implements Tokenizer {
   private final Path file;
   private final TokenizerFiles files;
   private final HuggingFaceTokenizer library;
+  private @Nullable HuggingFaceTokenizer plain;
 
   private JsonTokenizer(Path file, TokenizerFiles files, HuggingFaceTokenizer library) {
     this.file = file;
@@ -35,14 +38,15 @@ final class JsonTokenizer implements Tokenizer {
 
   static JsonTokenizer open(Path file, TokenizerFiles files) {
     configureLibrary();
+    return new JsonTokenizer(file, files, instance(file, TokenizerFiles.bytes(file)));
+  }
+
+  private static HuggingFaceTokenizer instance(Path file, byte[] json) {
     // Its defaults cut texts at 512 tokens and pad batches.
     Map<String, String> options =
         Map.of("truncation", "false", "padding", "false", "addSpecialTokens", "false");
     try {
-      HuggingFaceTokenizer library =
-          HuggingFaceTokenizer.newInstance(
-              new ByteArrayInputStream(TokenizerFiles.bytes(file)), options);
-      return new JsonTokenizer(file, files, library);
+      return HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), options);
     } catch (EngineException e) { // its native code does not load
       UnsatisfiedLinkError missing = new UnsatisfiedLinkError(oneLine(e));
       missing.initCause(e);
@@ -89,13 +93,23 @@ final class JsonTokenizer implements Tokenizer {
   @Override
   public int[] encode(byte[] text, boolean addSpecial, boolean parseSpecial) {
     String string = new String(text, StandardCharsets.UTF_8);
+    HuggingFaceTokenizer with = parseSpecial || !files.quotesSpecial(string) ? library : plain();
     try {
-      return Arrays.stream(library.encode(string, addSpecial, false).getIds())
+      return Arrays.stream(with.encode(string, addSpecial, false).getIds())
           .mapToInt(Math::toIntExact)
           .toArray();
     } catch (RuntimeException e) {
       throw new UserError(file + ": the tokenizer library failed: " + oneLine(e));
     }
+  }
+
+  private HuggingFaceTokenizer plain() {
+    HuggingFaceTokenizer p = plain;
+    if (p == null) {
+      p = instance(file, files.withoutSpecial());
+      plain = p;
+    }
+    return p;
   }
 
   @Override
@@ -137,5 +151,8 @@ final class JsonTokenizer implements Tokenizer {
   @Override
   public void close() {
     library.close();
+    if (plain != null) {
+      plain.close();
+    }
   }
 }

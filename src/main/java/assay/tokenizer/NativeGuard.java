@@ -32,6 +32,7 @@ final class NativeGuard {
     NativeGuard guard = new NativeGuard(file);
     guard.checkValues(root, 0);
     guard.checkEntries(root.path("model").path("vocab"));
+    guard.checkMerges(root.path("model"));
     guard.checkTemplates(root.path("post_processor"));
   }
 
@@ -89,6 +90,25 @@ final class NativeGuard {
       throw new UserError(
           "%s: an entry of model.vocab has %d characters: expected at most %d bytes"
               .formatted(file, text.length(), MAX_ENTRY_BYTES));
+    }
+  }
+
+  /** The prefix is cut off the right half of every merge, whether it has one or not. */
+  private void checkMerges(JsonNode model) {
+    String prefix = model.path("continuing_subword_prefix").asString("");
+    if (prefix.isEmpty()) {
+      return;
+    }
+    for (JsonNode merge : model.path("merges")) {
+      String right =
+          merge.isString()
+              ? merge.stringValue().substring(merge.stringValue().indexOf(' ') + 1)
+              : merge.path(1).asString("");
+      if (!right.startsWith(prefix)) {
+        throw new UserError(
+            "%s: the merge %s does not have the continuing_subword_prefix '%s'"
+                .formatted(file, merge, prefix));
+      }
     }
   }
 

@@ -15,6 +15,8 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What the JSON files beside a checkpoint say of its tokens: entries (tokenizer.json), begin and
@@ -29,6 +31,7 @@ final class TokenizerFiles {
   private final String model;
   private final BitSet ids = new BitSet();
   private final Map<String, Integer> added = new HashMap<>();
+  private final Set<String> specialTexts = new TreeSet<>();
   private final int ordinary;
   private final int special;
   private final @Nullable JsonNode config;
@@ -45,7 +48,11 @@ final class TokenizerFiles {
     readVocabulary(vocabulary);
     ordinary = ids.cardinality();
     for (JsonNode token : root.path("added_tokens")) {
-      added.put(token.path("content").asString(""), id(token.path("id"), "added_tokens"));
+      String content = token.path("content").asString("");
+      added.put(content, id(token.path("id"), "added_tokens"));
+      if (token.path("special").asBoolean(false) && !content.isEmpty()) {
+        specialTexts.add(content);
+      }
     }
     Set<Integer> specialIds = new TreeSet<>(added.values());
     specialIds.forEach(ids::set);
@@ -127,6 +134,24 @@ final class TokenizerFiles {
         stops.add(id.intValue());
       }
     }
+  }
+
+  /** Whether a text holds the text of a special token. */
+  boolean quotesSpecial(String text) {
+    return specialTexts.stream().anyMatch(text::contains);
+  }
+
+  /** The tokenizer.json without its special tokens, to which their texts are texts like any. */
+  byte[] withoutSpecial() {
+    ObjectNode root = (ObjectNode) parse(file);
+    ArrayNode kept = MAPPER.createArrayNode();
+    for (JsonNode token : root.path("added_tokens")) {
+      if (!token.path("special").asBoolean(false)) {
+        kept.add(token);
+      }
+    }
+    root.set("added_tokens", kept);
+    return MAPPER.writeValueAsBytes(root);
   }
 
   /** {@code BPE}, {@code Unigram}, {@code WordPiece}, {@code WordLevel}. */
