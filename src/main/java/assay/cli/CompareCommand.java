@@ -10,8 +10,11 @@ import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.model.UserError;
 import assay.model.WeightSource;
+import assay.report.HtmlReport;
+import assay.report.ReportInput;
 import assay.results.Comparison;
 import assay.tokenizer.Tokenizer;
+import assay.train.stories.StoryGenerator;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -81,8 +84,8 @@ final class CompareCommand implements Runnable {
       names = "--text-file",
       paramLabel = "FILE",
       description =
-          "The text; without one the built-in model gets stories that it was not trained on, any"
-              + " other model random ids, and it says so.")
+          "The text; without one a model with a tokenizer gets stories of the built-in generator,"
+              + " any other random ids, and it says so.")
   private @Nullable Path textFile;
 
   @Option(
@@ -135,6 +138,12 @@ final class CompareCommand implements Runnable {
   @Option(names = "--out", paramLabel = "FILE", description = "Append the rows as JSON lines.")
   private @Nullable Path out;
 
+  @Option(
+      names = "--html",
+      paramLabel = "FILE",
+      description = "Write a page: error over bytes as a plot, and the table.")
+  private @Nullable Path html;
+
   @Override
   public void run() {
     ModelArgument argument = ModelArgument.of(model);
@@ -175,8 +184,11 @@ final class CompareCommand implements Runnable {
   private int[] text(ModelArgument argument, ModelConfig c) {
     int wanted = gptq ? 4 * tokens : tokens;
     Tokenizer found = tokenizer != null ? argument.tokenizer(tokenizer) : argument.tokenizerIfAny();
-    stories = textFile == null && found != null && model.equals(BuiltinModel.NAME);
-    byte[] bytes = stories ? stories(wanted) : textFile == null ? new byte[0] : read(textFile);
+    stories = textFile == null && found != null;
+    byte[] bytes =
+        stories
+            ? stories(wanted, model.equals(BuiltinModel.NAME))
+            : textFile == null ? new byte[0] : read(textFile);
     if (found == null || bytes.length == 0) {
       if (found != null) {
         found.close();
@@ -206,8 +218,10 @@ final class CompareCommand implements Runnable {
   }
 
   /** More characters than the tokens that are wanted can stand for. */
-  private static byte[] stories(int tokens) {
-    return TrainingText.unseen(STORIES_SEED, Math.multiplyExact(tokens, 8))
+  private static byte[] stories(int tokens, boolean endMarks) {
+    String text = TrainingText.unseen(STORIES_SEED, Math.multiplyExact(tokens, 8));
+    // The mark is a token of the built-in vocabulary; to another it would be letters.
+    return (endMarks ? text : text.replace(StoryGenerator.END_OF_TEXT, "\n\n"))
         .getBytes(StandardCharsets.UTF_8);
   }
 
@@ -278,6 +292,12 @@ final class CompareCommand implements Runnable {
     if (out != null) {
       ComparisonFile.append(out, rows);
     }
+    if (html != null) {
+      ReportInput input = new ReportInput(List.of(), rows, null, List.of(), ReportCommand.made());
+      ResultsFolder.write(html.toAbsolutePath(), HtmlReport.of(input));
+      common.err().println("assay: wrote " + html);
+      common.err().flush();
+    }
     if (common.json) {
       Map<String, Object> document = new LinkedHashMap<>();
       document.put("comparisons", rows);
@@ -296,7 +316,7 @@ final class CompareCommand implements Runnable {
         any.strideTokens(),
         randomText
             ? " (random ids: no perplexity)"
-            : stories ? " of stories that it was not trained on" : "");
+            : stories ? " of the built-in generator's stories" : "");
     w.printf(
         "%-16s %12s %9s %9s %11s %11s %8s %11s %s%n",
         "",

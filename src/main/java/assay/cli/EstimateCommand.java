@@ -23,8 +23,6 @@ import assay.model.UserError;
 import assay.model.WeightSource;
 import assay.report.EstimatorPage;
 import java.nio.file.Path;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -235,10 +233,9 @@ final class EstimateCommand implements Runnable {
     initial.put("gpu", "0");
     initial.putAll(how.controls());
     String made =
-        "%s, %s. The page computes with the program's own classes, compiled to JavaScript; it loads nothing."
-            .formatted(
-                new VersionProvider().getVersion()[0],
-                Instant.now().truncatedTo(ChronoUnit.SECONDS));
+        ReportCommand.made()
+            + " The page computes with the program's own classes, compiled to JavaScript; it loads"
+            + " nothing.";
     ResultsFolder.write(
         file.toAbsolutePath(),
         EstimatorPage.of(

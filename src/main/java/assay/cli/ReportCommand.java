@@ -1,11 +1,16 @@
 package assay.cli;
 
+import assay.calibrate.CalibrationFile;
 import assay.model.UserError;
 import assay.report.HtmlReport;
+import assay.report.LedgerFile;
 import assay.report.MarkdownReport;
+import assay.report.ReportInput;
 import assay.results.ResultsCsv;
 import assay.results.ResultsReader;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,12 +27,12 @@ import picocli.CommandLine.Parameters;
     name = "report",
     mixinStandardHelpOptions = true,
     description = {
-      "Renders stored results, of several runs and hosts too, into report.html, report.csv and"
-          + " report.md. Needs no device.",
+      "Renders stored results and comparisons, of several runs and hosts too, into report.html,"
+          + " report.md and report.csv. Needs no device.",
       "A row that is in several files counts once. Lines that cannot be used are named, the others"
           + " are rendered, and the exit code is then 2."
     },
-    footer = {"", "Example:", "  assay report assay-results/* --out fleet"})
+    footer = {"", "Example:", "  assay report assay-results/* --calibration host.json --out fleet"})
 final class ReportCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 
@@ -43,33 +48,95 @@ final class ReportCommand implements Callable<Integer> {
       description = "Where to write. Default: the folder of the first results.")
   private @Nullable Path out;
 
+  @Option(names = "--html", description = "Write report.html; all three unless some are chosen.")
+  private boolean html;
+
+  @Option(names = "--markdown", description = "Write report.md.")
+  private boolean markdown;
+
+  @Option(
+      names = "--csv",
+      description = "Write report.csv, and comparisons.csv where there are any.")
+  private boolean csv;
+
+  @Option(
+      names = "--calibration",
+      paramLabel = "FILE",
+      description = "Show its constants and its errors before and after.")
+  private @Nullable Path calibration;
+
+  @Option(
+      names = "--claims",
+      paramLabel = "FILE",
+      description = "Show the ledger that assay claims --json printed.")
+  private @Nullable Path claims;
+
   @Override
   public Integer call() {
     ResultsReader.Contents contents = ResultsReader.read(results);
     contents.problems().forEach(p -> common.err().println("assay: " + p));
     common.err().flush();
-    if (contents.rows().isEmpty()) {
+    if (contents.rows().isEmpty() && contents.comparisons().isEmpty()) {
       throw new UserError("no usable row in " + results + ": nothing to render");
     }
-    Path folder = folder();
-    Path html = folder.resolve("report.html");
-    ResultsFolder.write(html, HtmlReport.of(contents.rows()));
-    ResultsFolder.write(folder.resolve("report.csv"), ResultsCsv.of(contents.rows()));
-    ResultsFolder.write(folder.resolve("report.md"), MarkdownReport.of(contents.rows()));
+    ReportInput input =
+        new ReportInput(
+            contents.rows(),
+            contents.comparisons(),
+            calibration == null ? null : CalibrationFile.read(calibration),
+            claims == null ? List.of() : LedgerFile.read(claims),
+            made());
+    List<Path> written = write(input, folder());
     if (common.json) {
       Map<String, Object> document = new LinkedHashMap<>();
       document.put("rows", contents.rows().size());
+      document.put("comparisons", contents.comparisons().size());
       document.put("refused", contents.problems().stream().map(Object::toString).toList());
-      document.put("report", html.toString());
+      document.put("report", written.getFirst().toString());
+      document.put("files", written.stream().map(Path::toString).toList());
       common.printJson(document);
     } else {
-      common
-          .out()
-          .printf(
-              "%d rows: %s (report.csv and report.md beside it)%n", contents.rows().size(), html);
+      int n = contents.rows().size();
+      common.out().printf("%d row%s%n", n, n == 1 ? "" : "s");
+      written.forEach(f -> common.out().println("  " + f));
       common.out().flush();
     }
     return contents.problems().isEmpty() ? ExitCode.DONE : UserError.BAD_INPUT;
+  }
+
+  private List<Path> write(ReportInput input, Path folder) {
+    boolean all = !html && !markdown && !csv;
+    Map<String, String> files = new LinkedHashMap<>();
+    if (all || html) {
+      files.put("report.html", HtmlReport.of(input));
+    }
+    if (all || markdown) {
+      files.put("report.md", MarkdownReport.of(input));
+    }
+    if (all || csv) {
+      files.put("report.csv", ResultsCsv.of(input.rows()));
+      if (!input.comparisons().isEmpty()) {
+        files.put("comparisons.csv", ResultsCsv.ofAny(input.comparisons()));
+      }
+      if (!input.claims().isEmpty()) {
+        files.put("claims.csv", ResultsCsv.ofAny(input.claims()));
+      }
+    }
+    List<Path> written = new ArrayList<>();
+    files.forEach(
+        (name, text) -> {
+          Path file = folder.resolve(name);
+          ResultsFolder.write(file, text);
+          written.add(file);
+        });
+    return written;
+  }
+
+  /** What wrote a page, and when. */
+  static String made() {
+    return "Made by %s at %s."
+        .formatted(
+            new VersionProvider().getVersion()[0], Instant.now().truncatedTo(ChronoUnit.SECONDS));
   }
 
   private Path folder() {

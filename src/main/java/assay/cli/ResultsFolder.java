@@ -2,6 +2,7 @@ package assay.cli;
 
 import assay.model.UserError;
 import assay.report.HtmlReport;
+import assay.report.ReportInput;
 import assay.results.Environment;
 import assay.results.ResultJson;
 import assay.results.ResultRow;
@@ -122,7 +123,7 @@ final class ResultsFolder implements AutoCloseable {
   void render() {
     if (stale) {
       replace("results.csv", ResultsCsv.of(rows));
-      replace("report.html", HtmlReport.of(rows));
+      replace("report.html", HtmlReport.of(ReportInput.of(rows, ReportCommand.made())));
       stale = false;
       renderedNs = System.nanoTime();
     }

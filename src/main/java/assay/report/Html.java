@@ -1,5 +1,7 @@
 package assay.report;
 
+import java.util.Locale;
+
 /** Pieces of a page. Everything from results is escaped here. */
 final class Html {
   private Html() {}
@@ -12,49 +14,64 @@ final class Html {
         .replace("'", "&#39;");
   }
 
-  /** Two bars, predicted over measured, as shares of {@code most}. */
-  static String bars(long predicted, long measured, long most) {
-    double scale = most == 0 ? 0 : 100.0 / most;
-    return ("<svg class=\"bars\" viewBox=\"0 0 100 12\" preserveAspectRatio=\"none\" role=\"img\""
-            + " aria-label=\"predicted %d bytes, measured %d bytes\">"
-            + "<rect class=\"predicted\" y=\"0\" height=\"5\" width=\"%.2f\"/>"
-            + "<rect class=\"measured\" y=\"7\" height=\"5\" width=\"%.2f\"/></svg>")
-        .formatted(predicted, measured, predicted * scale, measured * scale);
-  }
-
-  /** A table whose first column names the row. */
-  static final class Table {
-    private final StringBuilder out = new StringBuilder();
-
-    Table(String... header) {
-      out.append("<div class=\"scroll\"><table><thead><tr>");
-      for (String h : header) {
-        out.append("<th scope=\"col\">").append(escape(h)).append("</th>");
-      }
-      out.append("</tr></thead><tbody>\n");
+  /**
+   * A table that the page's script can sort and filter: its lines carry their row, its cells what
+   * they are sorted by.
+   *
+   * @param anchors lines get the ids that measured numbers link to
+   */
+  static String table(Table t, boolean anchors) {
+    StringBuilder out = new StringBuilder();
+    out.append("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"")
+        .append(escape(t.caption()))
+        .append("\"><table class=\"sorts\"><caption>")
+        .append(escape(t.caption()))
+        .append("</caption><thead><tr>");
+    for (Table.Column c : t.columns()) {
+      out.append("<th scope=\"col\" class=\"")
+          .append(kind(c))
+          .append("\" aria-sort=\"none\"><button type=\"button\">")
+          .append(escape(c.name()))
+          .append("</button></th>");
     }
-
-    void row(String... cells) {
-      rowWithBar("", cells);
-    }
-
-    /** A row with a picture, which is not escaped, in its last cell. */
-    void rowWithBar(String picture, String... cells) {
-      out.append("<tr>");
-      for (int i = 0; i < cells.length; i++) {
-        String tag = i == 0 ? "th scope=\"row\"" : "td";
-        out.append('<').append(tag).append('>').append(escape(cells[i]));
-        out.append(i == 0 ? "</th>" : "</td>");
+    out.append("</tr></thead><tbody>\n");
+    for (Table.Line line : t.lines()) {
+      out.append("<tr data-row=\"").append(line.row()).append('"');
+      if (anchors) {
+        out.append(" id=\"row-").append(line.row()).append('"');
       }
-      if (!picture.isEmpty()) {
-        out.append("<td>").append(picture).append("</td>");
+      out.append('>');
+      for (int i = 0; i < line.cells().size(); i++) {
+        out.append(cell(t.columns().get(i), line.cells().get(i), i == 0, anchors));
       }
       out.append("</tr>\n");
     }
+    return out.append("</tbody></table></div>\n").toString();
+  }
 
-    @Override
-    public String toString() {
-      return out + "</tbody></table></div>\n";
+  private static String kind(Table.Column c) {
+    return c.wrap() ? "l wrap" : c.words() ? "l" : "";
+  }
+
+  private static String cell(Table.Column column, Table.Cell c, boolean head, boolean anchors) {
+    StringBuilder out = new StringBuilder();
+    out.append(head ? "<th scope=\"row\"" : "<td");
+    if (column.words()) {
+      out.append(" class=\"").append(kind(column)).append('"');
     }
+    if (c.value() != null) {
+      out.append(" data-v=\"").append(String.format(Locale.ROOT, "%s", c.value())).append('"');
+    }
+    out.append('>');
+    boolean code = column.name().equals("command");
+    if (c.row() > 0 && !anchors) {
+      // One stop for the keyboard in each line, the row's number; the others are for a pointer.
+      out.append("<a href=\"#row-").append(c.row()).append('"');
+      out.append(head ? "" : " tabindex=\"-1\"").append(" class=\"n\">");
+      out.append(escape(c.text())).append("</a>");
+    } else {
+      out.append(code ? "<code>" : "").append(escape(c.text())).append(code ? "</code>" : "");
+    }
+    return out.append(head ? "</th>" : "</td>").toString();
   }
 }

@@ -1,331 +1,237 @@
 package assay.report;
 
-import assay.results.Measurement;
-import assay.results.Prediction;
+import assay.results.Comparison;
+import assay.results.Environment;
+import assay.results.ResultJson;
 import assay.results.ResultRow;
-import assay.results.Times;
-import assay.results.Utilization;
-import assay.units.Bytes;
-import assay.units.Quantity;
-import assay.units.Seconds;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.function.Function;
+import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * One page from stored results that opens from disk with no network: warnings first, predicted
- * against measured by category, times, a roofline, where each number comes from.
+ * One page that opens from disk with no network: verdicts and warnings first, then plots and tables
+ * that filter together. Tables are there without a script too.
  */
 public final class HtmlReport {
-  private static final String NONE = "–";
-
   private final StringBuilder out = new StringBuilder();
-  private final List<ResultRow> rows;
+  private final ReportInput in;
 
-  private HtmlReport(List<ResultRow> rows) {
-    this.rows = rows;
+  private HtmlReport(ReportInput in) {
+    this.in = in;
   }
 
-  /** The page of these rows, in their order. */
-  public static String of(List<ResultRow> rows) {
-    return new HtmlReport(rows).page();
+  /** The page. */
+  public static String of(ReportInput input) {
+    return new HtmlReport(input).page();
   }
 
   private String page() {
-    out.append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n")
-        .append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
-        .append("<title>Assay: predicted and measured</title>\n<style>")
-        .append(ReportStyle.CSS)
-        .append("</style></head><body><main>\n<h1>Predicted and measured</h1>\n");
-    machines();
+    List<Section> sections = Report.sections(in);
+    out.append("<a class=\"skip\" href=\"#front\">To the results</a>\n<main>\n");
+    out.append("<h1>").append(Html.escape(title())).append("</h1>\n");
+    contents(sections);
+    out.append("<div id=\"front\" tabindex=\"-1\">\n");
+    front();
     warnings();
-    times();
-    memory();
-    work();
-    section("Roofline");
-    out.append(RooflinePlot.svg(rows));
-    provenance();
-    out.append("</main></body></html>\n");
-    return out.toString();
+    out.append("</div>\n");
+    if (in.rows().size() > 1) {
+      filters();
+    }
+    sections.forEach(this::section);
+    out.append("<footer><p>").append(Html.escape(in.made())).append("</p></footer>\n</main>");
+    return new Page("Assay: " + title())
+        .style("report.css")
+        .data("rows", rows())
+        .data("comparisons", comparisons())
+        .data("held-out", in.calibration() == null ? List.of() : in.calibration().errors())
+        .plots()
+        .script("report.js")
+        .html(out.toString());
   }
 
-  // ---- parts
-
-  private void machines() {
-    rows.stream()
-        .map(ResultRow::environment)
-        .distinct()
-        .forEach(
-            e ->
-                out.append("<p>")
-                    .append(
-                        Html.escape(
-                            "%s: %s, %s cores, %s threads, %s, Assay %s (%s), Java %s"
-                                .formatted(
-                                    e.device(),
-                                    e.name(),
-                                    known(e.cores()),
-                                    known(e.threads()),
-                                    known(e.os()),
-                                    known(e.assay()),
-                                    known(e.git()),
-                                    known(e.java()))))
-                    .append("</p>\n"));
+  private String title() {
+    return in.rows().isEmpty() && !in.comparisons().isEmpty()
+        ? "Precisions compared"
+        : "Predicted and measured";
   }
 
-  private static String known(@Nullable Object o) {
-    return o == null ? NONE : o.toString();
+  private void contents(List<Section> sections) {
+    out.append("<nav aria-label=\"Sections\" class=\"noprint\"><ul>");
+    for (Section s : sections) {
+      out.append("<li><a href=\"#").append(s.id()).append("\">").append(Html.escape(s.title()));
+      out.append("</a></li>");
+    }
+    out.append("</ul></nav>\n");
+  }
+
+  // ---- front
+
+  private void front() {
+    Map<Environment, String> machines = in.machines();
+    Set<String> said = new LinkedHashSet<>();
+    machines.forEach((e, name) -> said.add(name + ": " + describe(e)));
+    if (said.isEmpty()) {
+      in.comparisons().stream()
+          .map(Comparison::environment)
+          .distinct()
+          .forEach(e -> said.add(e.name() + ": " + describe(e)));
+    }
+    said.forEach(s -> out.append("<p class=\"machine\">").append(Html.escape(s)).append("</p>\n"));
+    out.append("<p>").append(Html.escape(what())).append("</p>\n");
+    if (in.rows().isEmpty()) {
+      return;
+    }
+    out.append("<div class=\"cards\">");
+    for (Front.Verdict v : Front.of(in.rows())) {
+      out.append("<div class=\"card\"><div class=\"k\">")
+          .append(Html.escape(v.topic()))
+          .append("</div><div class=\"v\">")
+          .append(Html.escape(v.verdict()))
+          .append("</div><div class=\"s\">")
+          .append(Html.escape(v.detail()))
+          .append("</div></div>");
+    }
+    out.append("</div>\n");
+  }
+
+  static String describe(Environment e) {
+    List<String> parts = new ArrayList<>();
+    parts.add(e.device());
+    add(parts, "", e.host(), "");
+    add(parts, "", e.cores(), " cores");
+    add(parts, "", e.threads(), " threads");
+    add(parts, "driver ", e.driver(), "");
+    add(parts, "CUDA ", e.cuda(), "");
+    add(parts, "", e.os(), "");
+    add(parts, "Java ", e.java(), "");
+    add(parts, "Assay ", e.assay(), e.git() == null ? "" : " (" + e.git() + ")");
+    if (e.facts() != null) {
+      e.facts().forEach((k, v) -> parts.add(k.replace('_', ' ') + " " + v));
+    }
+    return String.join(", ", parts);
+  }
+
+  private static void add(List<String> parts, String before, @Nullable Object value, String after) {
+    if (value != null) {
+      parts.add(before + value + after);
+    }
+  }
+
+  private String what() {
+    List<String> parts = new ArrayList<>();
+    if (!in.rows().isEmpty()) {
+      parts.add(
+          "%d rows of %s in %s"
+              .formatted(
+                  in.rows().size(),
+                  String.join(", ", distinct(r -> r.model().name())),
+                  String.join(", ", distinct(ResultRow::precision))));
+    }
+    if (!in.comparisons().isEmpty()) {
+      parts.add(in.comparisons().size() + " comparisons");
+    }
+    if (in.calibration() != null) {
+      parts.add("a calibration of " + in.calibration().host());
+    }
+    if (!in.claims().isEmpty()) {
+      parts.add(in.claims().size() + " claims");
+    }
+    return parts.isEmpty() ? "Nothing to show." : "Here: " + String.join("; ", parts) + ".";
+  }
+
+  private List<String> distinct(java.util.function.Function<ResultRow, String> of) {
+    return in.rows().stream().map(of).distinct().toList();
   }
 
   private void warnings() {
-    List<String> all =
-        rows.stream()
-            .flatMap(
-                r ->
-                    (r.warnings() == null ? List.<String>of() : r.warnings())
-                        .stream().map(w -> name(r) + ": " + w))
-            .toList();
+    List<Concerns.Concern> all = Concerns.of(in.rows());
     if (all.isEmpty()) {
       return;
     }
-    section("Beware");
-    out.append("<ul class=\"warn\">");
-    all.forEach(w -> out.append("<li>").append(Html.escape(w)).append("</li>"));
-    out.append("</ul>\n");
+    out.append("<section class=\"warn\" aria-label=\"Warnings\">");
+    for (Concerns.Concern c : all) {
+      out.append("<details><summary>").append(Html.escape(c.what())).append("</summary><ul>");
+      c.lines().forEach(l -> out.append("<li>").append(Html.escape(l)).append("</li>"));
+      out.append("</ul></details>");
+    }
+    out.append("</section>\n");
   }
 
-  private static String name(ResultRow r) {
-    var w = r.workload();
-    return "%s %s, batch %d, prompt %d, generated %d"
-        .formatted(
-            r.model().name(), r.precision(), w.batch(), w.promptTokens(), w.generatedTokens());
+  private static void filter(StringBuilder out, String id, String label) {
+    out.append("<label>").append(label).append(" <select id=\"").append(id);
+    out.append("\"><option value=\"\">all</option></select></label> ");
   }
 
-  private void section(String title) {
-    out.append("<h2>").append(Html.escape(title)).append("</h2>\n");
+  private void filters() {
+    out.append("<form id=\"filters\" class=\"noprint\" role=\"search\" onsubmit=\"return false\">");
+    filter(out, "filter-machine", "machine");
+    filter(out, "filter-model", "model");
+    filter(out, "filter-precision", "precision");
+    filter(out, "filter-batch", "batch");
+    out.append(
+        "<label>search <input type=\"search\" id=\"filter-text\" placeholder=\"any word\"></label>"
+            + " <output id=\"filter-count\" aria-live=\"polite\"></output></form>\n");
   }
 
-  private void note(String text) {
-    out.append("<p class=\"note\">").append(Html.escape(text)).append("</p>\n");
-  }
+  // ---- sections
 
-  private void times() {
-    section("Time");
-    note(
-        "Medians with the fastest and slowest run. MFU is model FLOP/s over the peak, MBU weights"
-            + " and KV cache read over the memory's rate. The rule 0.30–0.55 (claim C5) speaks of"
-            + " training; prefill and decode stand apart. N generated tokens are N − 1 decode"
-            + " passes.");
-    Html.Table t =
-        new Html.Table(
-            "",
-            "phase",
-            "predicted",
-            "measured",
-            "range",
-            "difference",
-            "tokens/s",
-            "FLOP/s",
-            "MFU",
-            "rule",
-            "MBU");
-    for (ResultRow r : rows) {
-      Measurement m = r.measured();
-      Utilization u = r.utilization();
-      if (m == null || u == null) {
-        continue;
+  private void section(Section s) {
+    out.append("<section aria-labelledby=\"").append(s.id()).append("\"><h2 id=\"").append(s.id());
+    out.append("\">").append(Html.escape(s.title())).append("</h2>\n<p class=\"note\">");
+    out.append(Html.escape(s.note())).append("</p>\n");
+    if (!s.figures().isEmpty()) {
+      out.append("<div class=\"plots\">");
+      s.figures().forEach(f -> out.append("<figure id=\"").append(f).append("\"></figure>"));
+      out.append("</div><noscript><p class=\"note\">The plot needs JavaScript; the tables hold the")
+          .append(" same numbers.</p></noscript>\n");
+    }
+    boolean anchors = s.id().equals("provenance");
+    boolean first = true;
+    for (Table t : s.tables()) {
+      if (first) {
+        out.append(Html.table(t, anchors));
+      } else if (!t.lines().isEmpty()) {
+        out.append("<details><summary>").append(Html.escape(t.caption())).append("</summary>");
+        out.append(Html.table(t, false)).append("</details>\n");
       }
-      timeRow(
-          t,
-          name(r),
-          "prefill",
-          predicted(r, Prediction::prefillSeconds),
-          m.prefillSeconds(),
-          m.prefillTokensPerSecond(),
-          m.prefillFlopsPerSecond(),
-          u.prefillMfu(),
-          u.prefillVerdict(),
-          null);
-      timeRow(
-          t,
-          name(r),
-          "decode, per pass",
-          predicted(r, Prediction::decodeSecondsPerToken),
-          m.decodeSecondsPerToken(),
-          m.decodeTokensPerSecond(),
-          m.decodeFlopsPerSecond(),
-          u.decodeMfu(),
-          u.decodeVerdict(),
-          u.decodeMbu());
+      first = false;
     }
-    out.append(t);
+    out.append("</section>\n");
   }
 
-  private static void timeRow(
-      Html.Table t,
-      String name,
-      String phase,
-      @Nullable Double predicted,
-      @Nullable Times measured,
-      @Nullable Double tokens,
-      @Nullable Double flops,
-      @Nullable Double mfu,
-      Utilization.@Nullable Verdict verdict,
-      @Nullable Double mbu) {
-    if (measured == null) {
-      return;
+  // ---- data of the plots
+
+  private List<Object> rows() {
+    Map<Environment, String> machines = in.machines();
+    List<Object> all = new ArrayList<>();
+    for (int i = 0; i < in.rows().size(); i++) {
+      ResultRow r = in.rows().get(i);
+      ObjectNode node = ResultJson.mapper().valueToTree(r);
+      node.remove(List.of("samples", "operations", "environment", "check", "warnings"));
+      node.put("row", i + 1);
+      node.put("name", Concerns.name(r));
+      node.put("machine", machines.get(r.environment()));
+      all.add(node);
     }
-    t.row(
-        name,
-        phase,
-        predicted == null ? NONE : Seconds.format(predicted),
-        Seconds.format(measured.median()),
-        "%s – %s, %d runs"
-            .formatted(
-                Seconds.format(measured.min()), Seconds.format(measured.max()), measured.runs()),
-        difference(predicted, measured.median()),
-        tokens == null ? NONE : Quantity.digits(tokens),
-        flops == null ? NONE : Quantity.format(flops, "FLOP/s"),
-        mfu == null ? NONE : "%.2f".formatted(mfu),
-        verdict == null ? NONE : verdict.label(),
-        mbu == null ? NONE : "%.2f".formatted(mbu));
+    return all;
   }
 
-  private record Category(
-      String name,
-      Function<Prediction, @Nullable Long> predicted,
-      Function<Measurement, @Nullable Long> measured) {}
-
-  private static final List<Category> CATEGORIES =
-      List.of(
-          new Category("weights", Prediction::weightsBytes, Measurement::weightsBytes),
-          new Category("KV cache", Prediction::kvCacheBytes, Measurement::kvCacheBytes),
-          new Category("activations", Prediction::activationsBytes, Measurement::activationsBytes),
-          new Category("workspace", Prediction::workspaceBytes, Measurement::workspaceBytes),
-          new Category("overhead", Prediction::overheadBytes, Measurement::overheadBytes),
-          new Category("total", Prediction::totalBytes, Measurement::totalBytes));
-
-  private void memory() {
-    section("Memory");
-    note(
-        "Bytes by category as they were really allocated; the upper bar is predicted, the lower"
-            + " measured.");
-    Html.Table t =
-        new Html.Table("", "category", "rule N × bytes", "predicted", "measured", "difference", "");
-    for (ResultRow r : rows) {
-      if (r.measured() == null) {
-        continue;
-      }
-      long most =
-          Math.max(
-              orZero(predicted(r, Prediction::totalBytes)),
-              orZero(measured(r, Measurement::totalBytes)));
-      for (Category c : CATEGORIES) {
-        Long p = predicted(r, c.predicted);
-        Long m = measured(r, c.measured);
-        boolean weights = c.name.equals("weights");
-        Long rule = weights && r.rules() != null ? r.rules().weightsBytes() : null;
-        t.rowWithBar(
-            Html.bars(orZero(p), orZero(m), most),
-            name(r),
-            c.name,
-            rule == null ? "" : Bytes.format(rule),
-            p == null ? NONE : Bytes.format(p),
-            m == null ? NONE : Bytes.format(m),
-            difference(p, m));
-      }
+  private List<Map<String, Object>> comparisons() {
+    List<Map<String, Object>> all = new ArrayList<>();
+    for (Comparison c : in.comparisons()) {
+      Map<String, Object> one = new LinkedHashMap<>();
+      one.put("model", c.model().name());
+      one.put("variant", c.variant());
+      one.put("weights_bytes", c.weightsBytes());
+      one.put("kl_mean_nats", c.klMeanNats());
+      one.put("top1_agreement", c.top1Agreement());
+      all.add(one);
     }
-    out.append(t);
-  }
-
-  private void work() {
-    section("Work");
-    note(
-        "FLOPs: the rule 2N per token (claim C1), predicted operation by operation, and counted"
-            + " from the operations that really reached the device.");
-    Html.Table t = new Html.Table("", "phase", "rule 2N", "predicted", "counted", "difference");
-    for (ResultRow r : rows) {
-      if (r.measured() == null) {
-        continue;
-      }
-      Long p = predicted(r, Prediction::prefillFlops);
-      Long m = measured(r, Measurement::prefillFlops);
-      var rules = r.rules();
-      t.row(
-          name(r),
-          "prefill",
-          flops(rules == null ? null : rules.prefillFlops()),
-          flops(p),
-          flops(m),
-          difference(p, m));
-      Long dp = predicted(r, Prediction::decodeFlopsPerToken);
-      Long dm = measured(r, Measurement::decodeFlopsPerToken);
-      t.row(
-          name(r),
-          "decode, per token",
-          flops(rules == null ? null : rules.decodeFlopsPerToken()),
-          flops(dp),
-          flops(dm),
-          difference(dp, dm));
-    }
-    out.append(t);
-  }
-
-  private void provenance() {
-    section("How each row came about");
-    Html.Table t =
-        new Html.Table(
-            "", "time", "check against the reference", "peak", "memory's rate", "command");
-    for (ResultRow r : rows) {
-      var check = r.check();
-      var c = r.ceilings();
-      t.row(
-          name(r),
-          r.time(),
-          check == null
-              ? NONE
-              : (check.passed() ? "passed: " : "FAILED: ")
-                  + check.what()
-                  + (check.error() == null
-                      ? ""
-                      : ", error %.2g of %.2g allowed".formatted(check.error(), check.tolerance())),
-          c == null || c.peakFlopsPerSecond() == null
-              ? NONE
-              : "%s (%s)"
-                  .formatted(Quantity.format(c.peakFlopsPerSecond(), "FLOP/s"), c.peakSource()),
-          c == null || c.copyBytesPerSecond() == null
-              ? NONE
-              : "%s (%s)".formatted(Quantity.format(c.copyBytesPerSecond(), "B/s"), c.copyKind()),
-          known(r.command()));
-    }
-    out.append(t);
-  }
-
-  // ---- cells
-
-  private static <T> @Nullable T predicted(ResultRow r, Function<Prediction, @Nullable T> f) {
-    return r.estimate() == null ? null : f.apply(r.estimate());
-  }
-
-  private static <T> @Nullable T measured(ResultRow r, Function<Measurement, @Nullable T> f) {
-    return r.measured() == null ? null : f.apply(r.measured());
-  }
-
-  private static long orZero(@Nullable Long value) {
-    return value == null ? 0 : value;
-  }
-
-  private static String flops(@Nullable Long count) {
-    return count == null ? NONE : Quantity.format((double) count, "FLOP");
-  }
-
-  private static String difference(@Nullable Number predicted, @Nullable Number measured) {
-    if (predicted == null || measured == null) {
-      return NONE;
-    }
-    if (predicted.equals(measured)) {
-      return "0";
-    }
-    return "%+.1f %%".formatted(100 * (predicted.doubleValue() / measured.doubleValue() - 1));
+    return all;
   }
 }

@@ -1,76 +1,79 @@
 package assay.report;
 
-import assay.results.Measurement;
-import assay.results.Prediction;
-import assay.results.ResultRow;
-import assay.results.Utilization;
-import assay.units.Bytes;
-import assay.units.Quantity;
-import assay.units.Seconds;
+import assay.results.Environment;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
+import java.util.Map;
+import java.util.Set;
 
-/** One table for a README or an issue. */
+/** The report's tables for a README or an issue. */
 public final class MarkdownReport {
-  private static final String NONE = "–";
-
   private MarkdownReport() {}
 
-  /** The rows that were measured, one line each. */
-  public static String of(List<ResultRow> rows) {
-    StringBuilder out = new StringBuilder();
-    out.append(
-        "| model | precision | batch | prompt | bytes predicted | bytes measured | prefill"
-            + " predicted | prefill measured | tokens/s | MFU | decode predicted | decode measured"
-            + " | tokens/s | MBU |\n");
-    out.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
-    for (ResultRow r : rows) {
-      Measurement m = r.measured();
-      if (m != null) {
-        line(out, r, m, r.estimate(), r.utilization());
+  /** All sections, without the plots. */
+  public static String of(ReportInput in) {
+    StringBuilder out = new StringBuilder("# Predicted and measured\n\n");
+    Map<Environment, String> machines = in.machines();
+    Set<String> said = new LinkedHashSet<>();
+    machines.forEach((e, name) -> said.add(name + ": " + HtmlReport.describe(e)));
+    said.forEach(s -> out.append("- ").append(escape(s)).append('\n'));
+    out.append('\n');
+    if (!in.rows().isEmpty()) {
+      out.append("| | | |\n|---|---|---|\n");
+      for (Front.Verdict v : Front.of(in.rows())) {
+        out.append("| ").append(escape(v.topic())).append(" | ").append(escape(v.verdict()));
+        out.append(" | ").append(escape(v.detail())).append(" |\n");
       }
+    }
+    for (Concerns.Concern c : Concerns.of(in.rows())) {
+      out.append("\n**").append(escape(c.what())).append("**\n\n");
+      c.lines().forEach(l -> out.append("- ").append(escape(l)).append('\n'));
+    }
+    for (Section s : Report.sections(in)) {
+      if (!s.hasLines()) {
+        continue;
+      }
+      out.append("\n## ").append(escape(s.title())).append("\n\n");
+      out.append(escape(s.note())).append('\n');
+      for (Table t : s.tables()) {
+        if (!t.lines().isEmpty()) {
+          out.append('\n').append(escape(t.caption())).append(":\n\n").append(table(t));
+        }
+      }
+    }
+    return out.append('\n').append(escape(in.made())).append('\n').toString();
+  }
+
+  private static String table(Table t) {
+    StringBuilder out = new StringBuilder();
+    List<String> rule = new ArrayList<>();
+    List<String> names = new ArrayList<>();
+    for (Table.Column c : t.columns()) {
+      names.add(escape(c.name()));
+      rule.add(c.words() ? "---" : "---:");
+    }
+    out.append("| ").append(String.join(" | ", names)).append(" |\n|");
+    out.append(String.join("|", rule)).append("|\n");
+    for (Table.Line line : t.lines()) {
+      out.append('|');
+      line.cells().forEach(c -> out.append(' ').append(escape(c.text())).append(" |"));
+      out.append('\n');
     }
     return out.toString();
   }
 
-  private static void line(
-      StringBuilder out,
-      ResultRow r,
-      Measurement m,
-      @Nullable Prediction p,
-      @Nullable Utilization u) {
-    List<String> cells =
-        List.of(
-            r.model().name().replace("|", "\\|"),
-            r.precision(),
-            Integer.toString(r.workload().batch()),
-            Integer.toString(r.workload().promptTokens()),
-            bytes(p == null ? null : p.totalBytes()),
-            bytes(m.totalBytes()),
-            seconds(p == null ? null : p.prefillSeconds()),
-            seconds(m.prefillSeconds() == null ? null : m.prefillSeconds().median()),
-            number(m.prefillTokensPerSecond()),
-            ratio(u == null ? null : u.prefillMfu()),
-            seconds(p == null ? null : p.decodeSecondsPerToken()),
-            seconds(m.decodeSecondsPerToken() == null ? null : m.decodeSecondsPerToken().median()),
-            number(m.decodeTokensPerSecond()),
-            ratio(u == null ? null : u.decodeMbu()));
-    out.append("| ").append(String.join(" | ", cells)).append(" |\n");
-  }
-
-  private static String bytes(@Nullable Long b) {
-    return b == null ? NONE : Bytes.format(b);
-  }
-
-  private static String seconds(@Nullable Double s) {
-    return s == null ? NONE : Seconds.format(s);
-  }
-
-  private static String number(@Nullable Double n) {
-    return n == null ? NONE : Quantity.digits(n);
-  }
-
-  private static String ratio(@Nullable Double r) {
-    return r == null ? NONE : "%.2f".formatted(r);
+  /** Text in which nothing is markup, a table's bars and HTML among it. */
+  static String escape(String text) {
+    return text.replace("\\", "\\\\")
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace("|", "\\|")
+        .replace("*", "\\*")
+        .replace("_", "\\_")
+        .replace("`", "\\`")
+        .replace("[", "\\[")
+        .replace("\n", " ")
+        .replace("\r", " ");
   }
 }

@@ -19,9 +19,14 @@ public final class ResultsCsv {
 
   /** The header and one line per row. A column that no row has is left out. */
   public static String of(List<ResultRow> rows) {
+    return ofAny(rows);
+  }
+
+  /** The same of any plain records: comparisons, lines of a ledger. */
+  public static String ofAny(List<?> rows) {
     List<Map<String, String>> cells = new ArrayList<>();
     SequencedSet<String> columns = new LinkedHashSet<>();
-    for (ResultRow row : rows) {
+    for (Object row : rows) {
       SequencedMap<String, String> flat = new LinkedHashMap<>();
       flatten("", ResultJson.mapper().valueToTree(row), flat);
       cells.add(flat);

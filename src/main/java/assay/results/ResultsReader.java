@@ -7,8 +7,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
@@ -22,9 +24,11 @@ public final class ResultsReader {
    * What a file holds.
    *
    * @param rows the usable rows, in order, each id once
+   * @param comparisons the usable lines of {@code compare}, in order
    * @param problems one line for each unusable one
    */
-  public record Contents(List<ResultRow> rows, List<Problem> problems) {}
+  public record Contents(
+      List<ResultRow> rows, List<Comparison> comparisons, List<Problem> problems) {}
 
   /** A line of a file that cannot be used, and why. */
   public record Problem(Path file, int line, String message) {
@@ -35,21 +39,25 @@ public final class ResultsReader {
   }
 
   /**
-   * All files' rows; a folder stands for the {@code results.jsonl} in it. A row that is in several
-   * files counts once.
+   * All files' rows and comparisons; a folder stands for the {@code results.jsonl} in it. What is
+   * in several files counts once.
    *
    * @throws UserError for a file that is not there or cannot be read
    */
   public static Contents read(List<Path> paths) {
     Map<String, ResultRow> rows = new LinkedHashMap<>();
+    Set<Comparison> comparisons = new LinkedHashSet<>();
     List<Problem> problems = new ArrayList<>();
     for (Path path : paths) {
-      readFile(Files.isDirectory(path) ? path.resolve("results.jsonl") : path, rows, problems);
+      Path file = Files.isDirectory(path) ? path.resolve("results.jsonl") : path;
+      readFile(file, rows, comparisons, problems);
     }
-    return new Contents(List.copyOf(rows.values()), List.copyOf(problems));
+    return new Contents(
+        List.copyOf(rows.values()), List.copyOf(comparisons), List.copyOf(problems));
   }
 
-  private static void readFile(Path file, Map<String, ResultRow> rows, List<Problem> problems) {
+  private static void readFile(
+      Path file, Map<String, ResultRow> rows, Set<Comparison> comparisons, List<Problem> problems) {
     String text;
     try {
       text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
@@ -65,8 +73,13 @@ public final class ResultsReader {
       }
       boolean cut = i == lines.length - 1;
       try {
-        ResultRow row = parse(lines[i], cut);
-        rows.putIfAbsent(row.id(), row);
+        JsonNode tree = tree(lines[i], cut);
+        if (tree.has("variant")) {
+          comparisons.add(record(tree, Comparison.class));
+        } else {
+          ResultRow row = record(tree, ResultRow.class);
+          rows.putIfAbsent(row.id(), row);
+        }
       } catch (UserError e) {
         problems.add(new Problem(file, i + 1, String.valueOf(e.getMessage())));
       }
@@ -79,10 +92,11 @@ public final class ResultsReader {
    * @throws UserError when it is not one
    */
   public static ResultRow parse(String line) {
-    return parse(line, false);
+    return record(tree(line, false), ResultRow.class);
   }
 
-  private static ResultRow parse(String line, boolean cut) {
+  /** The line as an object of this schema. */
+  private static JsonNode tree(String line, boolean cut) {
     JsonNode tree;
     try {
       tree = ResultJson.mapper().readTree(line);
@@ -101,8 +115,12 @@ public final class ResultsReader {
           "schema %s: this version reads schema %d"
               .formatted(schema == null ? "missing" : schema, ResultRow.SCHEMA));
     }
+    return tree;
+  }
+
+  private static <T> T record(JsonNode tree, Class<T> kind) {
     try {
-      return ResultJson.mapper().treeToValue(tree, ResultRow.class);
+      return ResultJson.mapper().treeToValue(tree, kind);
     } catch (JacksonException e) {
       throw new UserError(reason(e));
     }

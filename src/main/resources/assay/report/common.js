@@ -55,7 +55,8 @@ const A = {};
     }
     lo = axis.min ?? Math.min(lo, 0); hi = axis.max ?? hi;
     if (lo === hi) hi = lo + 1;
-    return d3.scaleLinear([lo, hi], range).nice();
+    const s = d3.scaleLinear([lo, hi], range);
+    return axis.exact ? s : s.nice();
   }
 
   function ticksOf(s, axis, room) {
@@ -116,6 +117,7 @@ const A = {};
       g.append('line').attr('x1', a[0]).attr('x2', a[1]).attr('y1', a[2]).attr('y2', a[3]).style('stroke', r.color || 'var(--bad)').attr('stroke-width', 1.5).attr('stroke-dasharray', '5 4');
       if (r.label) g.append('text').attr('x', r.x != null ? a[0] + 5 : W - R - 6).attr('y', r.x != null ? T + 11 : a[2] - 5).attr('text-anchor', r.x != null ? 'start' : 'end').text(r.label);
     }
+    const names = [];
     for (const p of o.points || []) {
       if (p.low != null && p.high > p.low)
         g.append('line').attr('x1', x(p.x)).attr('x2', x(p.x)).attr('y1', y(p.low)).attr('y2', y(p.high)).style('stroke', p.color).attr('stroke-width', 1.2).attr('opacity', .6);
@@ -123,7 +125,13 @@ const A = {};
         .style('fill', p.hollow ? 'var(--back)' : p.color).style('stroke', p.hollow ? p.color : 'var(--back)').attr('stroke-width', p.hollow ? 2 : 1)
         .attr('tabindex', p.silent ? null : 0).attr('role', 'img').attr('aria-label', p.label)
         .on('pointerenter focus', e => A.tip(e.currentTarget, p.label)).on('pointerleave blur', () => A.tip()).append('title').text(p.label);
-      if (p.name) g.append('text').attr('x', x(p.x) + 8).attr('y', y(p.y) + 4).text(p.name);
+      if (p.name) {
+        // Names that would lie over one another go below.
+        let ty = y(p.y) + 4;
+        while (names.some(n => Math.abs(n[0] - x(p.x)) < 90 && Math.abs(n[1] - ty) < 12)) ty += 13;
+        names.push([x(p.x), ty]);
+        g.append('text').attr('x', x(p.x) + 8).attr('y', ty).text(p.name);
+      }
     }
     const legend = (o.legend || []).map(k => {
       const s = k.line ? `<svg width="22" height="12" aria-hidden="true"><line x1="1" x2="21" y1="6" y2="6" stroke-width="2.5" stroke-dasharray="${k.dash || ''}" style="stroke:${k.color}"/></svg>`

@@ -104,4 +104,87 @@ public final class Rows {
         List.of("spread of decode 18 %"),
         "assay run");
   }
+
+  /** The same row of another model on another machine, without a calibration. */
+  public static ResultRow named(String model, String device, String host) {
+    ResultRow r = full(model + device + host);
+    Environment e = r.environment();
+    ModelFacts m = r.model();
+    return new ResultRow(
+        1,
+        r.id(),
+        r.time(),
+        new Environment(
+            e.device(),
+            device,
+            e.implementation(),
+            null,
+            null,
+            e.cpu(),
+            e.cores(),
+            e.threads(),
+            host,
+            e.os(),
+            e.java(),
+            e.assay(),
+            e.git(),
+            e.deviceMemoryBytes(),
+            e.facts()),
+        new ModelFacts(
+            model,
+            m.architecture(),
+            m.parameters(),
+            m.layers(),
+            m.hiddenSize(),
+            m.intermediateSize(),
+            m.heads(),
+            m.kvHeads(),
+            m.headDim(),
+            m.vocabulary(),
+            m.weights()),
+        r.precision(),
+        r.workload(),
+        r.rules(),
+        r.estimate(),
+        null,
+        r.valid(),
+        r.check(),
+        r.measured(),
+        r.ceilings(),
+        r.utilization(),
+        r.operations(),
+        r.samples(),
+        r.arithmetic(),
+        List.of(model),
+        "assay run " + model);
+  }
+
+  /** A comparison of made-up numbers. */
+  public static Comparison comparison(String model, String variant, double kl, long bytes) {
+    ResultRow r = full("c");
+    return new Comparison(
+        1,
+        r.time(),
+        r.environment(),
+        named(model, "A CPU", "host").model(),
+        variant,
+        "fp32",
+        "fp32 FMA",
+        256,
+        128,
+        64,
+        bytes,
+        bytes,
+        1000,
+        0.001,
+        100.0,
+        10.0,
+        kl,
+        10 * kl,
+        0.97,
+        5.5,
+        3,
+        0.01,
+        "assay compare " + model);
+  }
 }

@@ -84,6 +84,8 @@ public final class Browser implements AutoCloseable {
     for (String domain : List.of("Page", "Runtime", "Log", "Network")) {
       send(domain + ".enable", Map.of());
     }
+    // Focus events come as in a window that somebody looks at.
+    send("Emulation.setFocusEmulationEnabled", Map.of("enabled", true));
   }
 
   private int awaitPort() throws IOException, InterruptedException {

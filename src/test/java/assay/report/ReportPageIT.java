@@ -1,0 +1,225 @@
+package assay.report;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import assay.results.ResultRow;
+import assay.results.ResultsReader;
+import assay.results.Rows;
+import assay.testing.Browser;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The report of the results that lie in the repository, and of a hostile one, in a real browser.
+ */
+class ReportPageIT {
+  private static final String EVIL = "</script><img src=x onerror=\"document.title='owned'\">&";
+  private static Browser browser;
+  @TempDir private static Path folder;
+  private static Path page;
+
+  @BeforeAll
+  static void start() throws IOException {
+    browser = Browser.start();
+    List<ResultRow> rows = new ArrayList<>();
+    try (var files = Files.walk(Path.of("results"))) {
+      List<Path> stored =
+          files.filter(f -> f.getFileName().toString().matches("(run|bench).*\\.jsonl")).toList();
+      rows.addAll(ResultsReader.read(stored).rows());
+    }
+    assertTrue(rows.size() >= 10, "rows in results/");
+    rows.add(Rows.named(EVIL, "Another <b>machine</b>", "elsewhere"));
+    ReportInput input =
+        new ReportInput(
+            rows,
+            List.of(
+                Rows.comparison("tiny", "fp16", 1e-7, 2000),
+                Rows.comparison("tiny", "int8", 1e-4, 1000),
+                Rows.comparison(EVIL, "int4 " + EVIL, 1e-2, 500)),
+            null,
+            List.of(
+                new ReportInput.ClaimLine(
+                    "C1", "estimate", "2N a token", "holds", "1", "1", EVIL, "assay claims")),
+            "test");
+    page = folder.resolve("report.html");
+    Files.writeString(page, HtmlReport.of(input));
+  }
+
+  @AfterAll
+  static void stop() {
+    if (browser != null) {
+      browser.close();
+    }
+  }
+
+  @BeforeEach
+  void open() {
+    browser.size(1280, 1000);
+    browser.media("screen", "light");
+    browser.open(page);
+  }
+
+  private static int count(String selector) {
+    return browser.eval("document.querySelectorAll(`" + selector + "`).length").asInt();
+  }
+
+  private static String text(String expression) {
+    return browser.eval(expression).asString();
+  }
+
+  private static void nothingWentWrong() {
+    assertEquals(List.of(), browser.errors());
+    assertEquals(List.of(), browser.foreignRequests());
+  }
+
+  @Test
+  void everyPlotIsDrawnAndNothingIsLoaded() {
+    assertEquals(
+        "[]",
+        text(
+            "JSON.stringify([...document.querySelectorAll('figure')].filter(f =>"
+                + " !f.querySelector('svg.plot')).map(f => f.id))"));
+    // One prefill and one decode for each row that was measured with ceilings.
+    int rows = browser.eval("report.rows.length").asInt();
+    assertEquals(2 * rows, count("#roofline-plot .point"));
+    assertEquals(0, count("svg [d*=NaN], svg [x*=NaN], svg [y*=NaN], svg [transform*=NaN]"));
+    nothingWentWrong();
+  }
+
+  @Test
+  void filtersReachTablesAndPlots() {
+    int all = browser.eval("report.rows.length").asInt();
+    browser.eval(
+        "{const s = document.getElementById('filter-precision'); s.value = 'int8';"
+            + " s.dispatchEvent(new Event('change'));}");
+    int some = browser.eval("report.shown().length").asInt();
+    assertTrue(some > 0 && some < all, some + " of " + all);
+    assertEquals(
+        some + " of " + all + " rows", text("document.getElementById('filter-count').textContent"));
+    assertEquals(2 * some, count("#roofline-plot .point"));
+    assertEquals(some, count("#provenance ~ .scroll tbody tr:not([hidden])"));
+    browser.eval(
+        "{const s = document.getElementById('filter-text'); s.value = 'no such word';"
+            + " s.dispatchEvent(new Event('input'));}");
+    assertEquals(0, browser.eval("report.shown().length").asInt());
+    assertEquals(0, count("#roofline-plot .point"));
+    // What belongs to no row stays.
+    assertEquals(3, count("#precisions ~ .scroll tbody tr:not([hidden])"));
+    nothingWentWrong();
+  }
+
+  @Test
+  void columnsSortByNumberFromTheKeyboard() {
+    String column =
+        "[...document.querySelectorAll('#time ~ .scroll thead th')].findIndex(h =>"
+            + " h.textContent === 'measured')";
+    String values =
+        "JSON.stringify([...document.querySelectorAll('#time ~ .scroll tbody tr')].map(r =>"
+            + " Number(r.cells[%s].dataset.v)))".formatted(column);
+    String sorted = "JSON.stringify(JSON.parse(%s).sort((a, b) => a - b))".formatted(values);
+    assertNotEquals(text(sorted), text(values), "sorted before");
+    browser.eval(
+        "document.querySelectorAll('#time ~ .scroll thead th button')[%s].focus()"
+            .formatted(column));
+    browser.press("Enter", 13);
+    assertEquals(text(sorted), text(values));
+    String aria =
+        "document.querySelectorAll('#time ~ .scroll thead th')[%s].getAttribute('aria-sort')"
+            .formatted(column);
+    assertEquals("ascending", text(aria));
+    browser.press("Enter", 13);
+    assertEquals("descending", text(aria));
+    assertEquals(text("JSON.stringify(JSON.parse(%s).reverse())".formatted(sorted)), text(values));
+    nothingWentWrong();
+  }
+
+  @Test
+  void measuredNumbersLinkToTheirCommand() {
+    assertTrue(count("a.n") > 100);
+    assertEquals(
+        0,
+        browser
+            .eval(
+                "[...document.querySelectorAll('a.n')].filter(a => { const t ="
+                    + " document.querySelector(a.getAttribute('href')); return !t ||"
+                    + " !t.querySelector('code').textContent; }).length")
+            .asInt());
+  }
+
+  @Test
+  void hostileNamesStayText() {
+    assertEquals(0, count("img"));
+    assertEquals(0, count("main b"));
+    assertNotEquals("owned", text("document.title"));
+    assertTrue(text("document.body.textContent").contains("onerror="));
+    nothingWentWrong();
+  }
+
+  @Test
+  void aScreenReaderFindsItsWay() {
+    assertEquals(0, count("table:not(:has(caption))"));
+    assertEquals(0, count("th:not([scope])"));
+    assertEquals(0, count("svg.plot:not([aria-label])"));
+    assertEquals(0, count("svg .point:not([aria-label])"));
+    assertEquals(0, count("figure:not(:has(figcaption))"));
+    assertEquals("en", text("document.documentElement.lang"));
+    // Focus on a mark shows what it is, without a pointer.
+    browser.eval("document.querySelector('#roofline-plot .point').focus()");
+    assertTrue(text("document.getElementById('tip').textContent").contains("FLOP/s"));
+  }
+
+  @Test
+  void aPhoneAndPaperAndTheDark() throws IOException {
+    browser.size(390, 844);
+    browser.open(page);
+    browser.await("document.documentElement.scrollWidth <= 390");
+    assertEquals(
+        0,
+        browser
+            .eval(
+                "[...document.querySelectorAll('svg.plot')].filter(s =>"
+                    + " s.getBoundingClientRect().right > 391).length")
+            .asInt());
+    browser.size(1280, 1000);
+    String background = "getComputedStyle(document.body).backgroundColor";
+    String light = text(background);
+    browser.media("screen", "dark");
+    assertNotEquals(light, text(background));
+    browser.media("print", "dark");
+    assertEquals("rgb(255, 255, 255)", text(background));
+    assertEquals("none", text("getComputedStyle(document.getElementById('filters')).display"));
+    String pictures = System.getenv("ASSAY_PICTURES");
+    if (pictures != null) {
+      pictures(Path.of(pictures));
+    }
+    nothingWentWrong();
+  }
+
+  /** ASSAY_PICTURES=FOLDER keeps what the page looks like, for people. */
+  private static void pictures(Path to) throws IOException {
+    Files.createDirectories(to);
+    browser.media("print", "light");
+    browser.size(800, 3000);
+    browser.screenshot(to.resolve("print.png"));
+    browser.media("screen", "dark");
+    browser.size(1280, 2200);
+    browser.open(page);
+    browser.screenshot(to.resolve("dark.png"));
+    browser.media("screen", "light");
+    browser.size(390, 3000);
+    browser.open(page);
+    browser.screenshot(to.resolve("phone.png"));
+    assertFalse(Files.size(to.resolve("phone.png")) < 1000);
+  }
+}
