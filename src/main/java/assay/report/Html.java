@@ -4,6 +4,9 @@ import java.util.Locale;
 
 /** Pieces of a page. Everything from results is escaped here. */
 final class Html {
+  /** Words longer than this may take several lines. */
+  private static final int LONG = 28;
+
   private Html() {}
 
   static String escape(String text) {
@@ -57,7 +60,8 @@ final class Html {
     StringBuilder out = new StringBuilder();
     out.append(head ? "<th scope=\"row\"" : "<td");
     if (column.words()) {
-      out.append(" class=\"").append(kind(column)).append('"');
+      boolean wraps = !column.wrap() && c.text().length() > LONG;
+      out.append(" class=\"").append(kind(column)).append(wraps ? " long\"" : "\"");
     }
     if (c.value() != null) {
       out.append(" data-v=\"").append(String.format(Locale.ROOT, "%s", c.value())).append('"');

@@ -38,7 +38,7 @@
     some.forEach((r, i) => {
       const y = i * step + (narrow ? 20 : 8);
       const name = `${r.model.name} ${r.precision}, b ${r.workload.batch}, ${r.workload.prompt_tokens} + ${r.workload.generated_tokens}`;
-      const t = svg.append('text').attr('x', narrow ? L : L - 8).attr('y', narrow ? y - 5 : y + 16).attr('text-anchor', narrow ? 'start' : 'end').text(fitText(name, narrow ? 30 : 34));
+      const t = svg.append('text').attr('x', narrow ? L : L - 8).attr('y', narrow ? y - 5 : y + 16).attr('text-anchor', narrow ? 'start' : 'end').text(fitText(name, narrow ? (residual(r) === 'exact' ? 30 : 14) : 34));
       t.append('title').text(label(r));
       const parts = [], most = Math.max(r.measured.total_bytes, r.estimate.total_bytes);
       [['estimate', 'predicted', y, .72], ['measured', 'measured', y + 13, 1]].forEach(([key, word, top, opacity]) => {
