@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -114,12 +115,22 @@ abstract class AbstractKernelsTest {
     return new double[] {sum, sums + inputs};
   }
 
+  /** A whole block of columns, the most that one call takes, and one less. */
+  @Test
+  void wholeBlocks() {
+    for (DType type : List.of(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0)) {
+      int columns = kernels.blockColumns(type);
+      tile(type, columns, 14, 3, true, new Random(SEED));
+      tile(type, columns - 1, 14, 3, true, new Random(SEED));
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("shapes")
   void tiles(DType type, int columns) {
     Random random = new Random(SEED);
     for (int rows : new int[] {1, 2, 5, 7, 8, 12, 13, 29}) {
-      for (int panels = 1; panels <= 2; panels++) {
+      for (int panels : rows == 13 ? new int[] {1, 2, 5} : new int[] {1, 2}) {
         for (boolean accumulate : new boolean[] {false, true}) {
           tile(type, columns, rows, panels, accumulate, random);
         }
