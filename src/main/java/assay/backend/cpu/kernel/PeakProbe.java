@@ -13,8 +13,8 @@ import java.lang.invoke.MethodHandle;
 /**
  * Whether this processor's bf16 dot product outruns its fp32 multiply-add. The instruction does
  * twice the work, but takes as long as one multiply-add on some processors (AMD Zen 4: twice the
- * rate) and as long as four on others (Intel Ice Lake's successors: half the rate), and nothing but
- * a clock tells. Both are run in registers, in turns, for some 200 µs altogether, and the shortest
+ * rate) and as long as four on others (some Intel servers: half the rate), and nothing but a clock
+ * tells. Both are run in registers, in turns, together well under a millisecond, and the shortest
  * of several runs counts: whatever else happens on the machine makes a run longer, never shorter.
  */
 final class PeakProbe {
