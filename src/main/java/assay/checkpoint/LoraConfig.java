@@ -65,7 +65,7 @@ final class LoraConfig {
     try {
       return new LoraConfig(file.toString(), json);
     } catch (UserError e) {
-      throw e.getMessage().startsWith(file.toString())
+      throw String.valueOf(e.getMessage()).startsWith(file.toString())
           ? e
           : new UserError(file + ": " + e.getMessage());
     }
