@@ -280,6 +280,10 @@ enum Kernel {
       Variants.product(
           Variants.product(Variants.WEIGHTS, Variants.ACTIVATIONS), List.of("n1", "n8")),
       Variants.gemvParams(true)),
+  /** The same as {@link #GEMV} for up to 8 rows on tensor cores; variants are weight_activation. */
+  GEMV_MMA("gemv_mma", 256, Variants.MMA_WEIGHTS, Variants.gemvMmaParams(false)),
+  /** The same as {@link #GEMV_GLU} for up to 8 rows on tensor cores. */
+  GEMV_MMA_GLU("gemv_mma", 256, Variants.MMA_WEIGHTS, Variants.gemvMmaParams(true)),
 
   // ---- formats
 
@@ -560,6 +564,9 @@ enum Kernel {
     static final List<String> FROM_RESIDUAL =
         List.of("f32_f32", "f32_f16", "f32_bf16", "f16_f16", "bf16_bf16");
 
+    static final List<String> MMA_WEIGHTS =
+        List.of("f16_f16", "bf16_bf16", "f8_f16", "f8_bf16", "q8_f16", "q4_f16");
+
     static List<String> product(List<String> a, List<String> b) {
       return a.stream().flatMap(x -> b.stream().map(y -> x + "_" + y)).toList();
     }
@@ -594,6 +601,12 @@ enum Kernel {
     }
 
     static Param[] gemvParams(boolean glu) {
+      List<Param> p = new ArrayList<>(List.of(gemvMmaParams(glu)));
+      p.add(i32("warpsPerRow"));
+      return p.toArray(Param[]::new);
+    }
+
+    static Param[] gemvMmaParams(boolean glu) {
       List<Param> p = new ArrayList<>(List.of(ptr("out"), i32("ldOut")));
       if (!glu) {
         p.add(i32("outIsF32"));
@@ -601,7 +614,7 @@ enum Kernel {
       p.addAll(List.of(ptr("x"), i32("ldX"), ptr("weight"), ptr("scales"), f32("weightScale")));
       p.add(ptr("bias"));
       p.add(i32(glu ? "activation" : "accumulate"));
-      p.addAll(List.of(i32("n"), i32("rows"), i32("columns"), i32("warpsPerRow")));
+      p.addAll(List.of(i32("n"), i32("rows"), i32("columns")));
       return p.toArray(Param[]::new);
     }
   }

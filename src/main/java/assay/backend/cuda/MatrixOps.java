@@ -14,10 +14,20 @@ final class MatrixOps {
   /** Rows of x that one launch takes. */
   static final int MAX_GEMV_ROWS = 8;
 
+  /** Which units multiply; {@link #AUTO} is {@link #onTensorCores}'s rule. */
+  enum GemvPath {
+    AUTO,
+    CUDA_CORES,
+    TENSOR_CORES
+  }
+
   private static final int WARPS = 8;
 
   /** A warp on CUDA cores takes two rows of the matrix (or a gate row and its up row). */
   private static final int ROWS_PER_WARP = 2;
+
+  /** A block on tensor cores takes 16 rows of the matrix (or 8 gate rows and 8 up rows). */
+  private static final int MMA_ROWS = 16;
 
   /** Bytes of a row below which splitting it over one more warp does not pay. */
   private static final int MIN_BYTES_PER_WARP = 1024;
@@ -27,16 +37,24 @@ final class MatrixOps {
 
   private final KernelTable t;
   private final int smCount;
+  private final boolean tensorCores;
+  private GemvPath path = GemvPath.AUTO;
 
   /**
    * For a device.
    *
    * @param smCount its multiprocessors
-   * @param tensorCores compute capability 8.0 or more; no kernel uses them yet
+   * @param tensorCores compute capability 8.0 or more
    */
   MatrixOps(KernelTable table, int smCount, boolean tensorCores) {
     this.t = table;
     this.smCount = smCount;
+    this.tensorCores = tensorCores;
+  }
+
+  /** Sets the path of later products, for comparisons. */
+  void gemvPath(GemvPath path) {
+    this.path = path;
   }
 
   /** Whether {@link #gemv} computes such a product. */
@@ -75,7 +93,11 @@ final class MatrixOps {
             .i32(x.rows())
             .i32(weight.rows())
             .i32(weight.columns());
-    launchOnCores(Kernel.GEMV, x, weight, args, Math.ceilDiv(weight.rows(), ROWS_PER_WARP));
+    if (onTensorCores(x, weight)) {
+      t.launch(Kernel.GEMV_MMA, mmaVariant(weight, x), Math.ceilDiv(weight.rows(), MMA_ROWS), 1, 1);
+    } else {
+      launchOnCores(Kernel.GEMV, x, weight, args, Math.ceilDiv(weight.rows(), ROWS_PER_WARP));
+    }
   }
 
   /**
@@ -109,7 +131,11 @@ final class MatrixOps {
             .i32(x.rows())
             .i32(width)
             .i32(weight.columns());
-    launchOnCores(Kernel.GEMV_GLU, x, weight, args, width);
+    if (onTensorCores(x, weight)) {
+      t.launch(Kernel.GEMV_MMA_GLU, mmaVariant(weight, x), Math.ceilDiv(width, MMA_ROWS / 2), 1, 1);
+    } else {
+      launchOnCores(Kernel.GEMV_GLU, x, weight, args, width);
+    }
   }
 
   private static void checkRows(Tensor x) {
@@ -136,6 +162,52 @@ final class MatrixOps {
       warps *= 2;
     }
     return warps;
+  }
+
+  /**
+   * The rule of {@link GemvPath#AUTO}, from counting instructions and L1 traffic, not yet measured:
+   * tensor cores from two rows on, and for 8- and 4-bit weights always (their unpacking would
+   * otherwise take the most of the issue slots); one row of 16-bit weights on CUDA cores.
+   */
+  boolean onTensorCores(Tensor x, Tensor weight) {
+    if (path == GemvPath.CUDA_CORES || !tensorCores || !mmaCan(x, weight)) {
+      return false;
+    }
+    boolean sixteenBit = weight.type() == DType.F16 || weight.type() == DType.BF16;
+    return path == GemvPath.TENSOR_CORES || x.rows() >= 2 || !sixteenBit;
+  }
+
+  /** Whole chunks of 64 bytes in every row, x aligned, and a kernel for the pair of types. */
+  private boolean mmaCan(Tensor x, Tensor weight) {
+    boolean types =
+        switch (weight.type()) {
+          case F16, BF16 -> x.type() == weight.type();
+          case F8E4M3 -> x.type() == DType.F16 || x.type() == DType.BF16;
+          case Q8_0, Q4_0 -> x.type() == DType.F16;
+          default -> false;
+        };
+    int chunk =
+        switch (weight.type()) {
+          case Q4_0 -> 128;
+          case Q8_0, F8E4M3 -> 64;
+          default -> 32;
+        };
+    return types
+        && weight.columns() % chunk == 0
+        && t.address(x) % 16 == 0
+        && (x.rows() == 1 || x.rowStrideBytes() % 16 == 0)
+        && t.address(weight) % 16 == 0;
+  }
+
+  private static int mmaVariant(Tensor weight, Tensor x) {
+    return switch (weight.type()) {
+      case F16 -> 0;
+      case BF16 -> 1;
+      case F8E4M3 -> x.type() == DType.F16 ? 2 : 3;
+      case Q8_0 -> 4;
+      case Q4_0 -> 5;
+      default -> throw new IllegalArgumentException("no tensor-core product of " + weight);
+    };
   }
 
   // ---- storage types

@@ -1,18 +1,22 @@
 package assay.backend.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import assay.backend.Lab;
+import assay.backend.cuda.MatrixOps.GemvPath;
 import assay.backend.reference.ReferenceBackend;
 import assay.model.Activation;
 import assay.model.DType;
 import assay.tensor.Tensor;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * {@code kernels/gemv.cuh}: every variant on rows of whole vectors and of any length, with bias,
- * accumulation, several warps a row and the gated form, against sums in double over the weights as
- * stored.
+ * {@code kernels/gemv.cuh} and {@code kernels/gemv_mma.cu}: every variant on rows of whole vectors
+ * and of any length, with bias, accumulation, several warps a row and the gated form, against sums
+ * in double over the weights as stored.
  */
 class HostGemvTest {
   private static final double F32 = 0x1p-24;
@@ -70,6 +74,7 @@ class HostGemvTest {
       names = {"F32", "F16", "BF16", "F8E4M3", "Q8_0", "Q4_0"})
   void multiplies(DType type) {
     int schedule = 0;
+    int onTensorCores = 0;
     for (DType activations : new DType[] {DType.F32, DType.F16, DType.BF16}) {
       try (HostKernelBackend host = new HostKernelBackend(new HostKernels(schedule++), true);
           Lab lab = new Lab(host);
@@ -82,8 +87,42 @@ class HostGemvTest {
             w = type == DType.F8E4M3 ? w.scaledBy(WEIGHT_SCALE) : w;
             String what =
                 "%s·%s %s, %d rows".formatted(type, activations, List.of(shape[0], shape[1]), n);
+            host.matrices().gemvPath(GemvPath.CUDA_CORES);
             plain(lab, host.matrices(), p, x, w, what);
             gated(lab, host.matrices(), p, x, w, what);
+            host.matrices().gemvPath(GemvPath.TENSOR_CORES);
+            if (host.matrices().onTensorCores(x, w)) {
+              onTensorCores++;
+              plain(lab, host.matrices(), p, x, w, what + " on tensor cores");
+              gated(lab, host.matrices(), p, x, w, what + " on tensor cores");
+            }
+          }
+        }
+      }
+    }
+    // 256 and 4096 columns, 1 and 5 rows, with each type of activations that has a kernel.
+    int kernels = type == DType.F32 ? 0 : type == DType.F8E4M3 ? 2 : 1;
+    assertEquals(4 * kernels, onTensorCores);
+  }
+
+  /** A NaN among fp8 weights reaches its row's results and no others. */
+  @Test
+  void fp8NaNsAreSeen() {
+    for (DType activations : new DType[] {DType.F16, DType.BF16}) {
+      try (HostKernelBackend host = new HostKernelBackend(new HostKernels(1), true);
+          Lab lab = new Lab(host)) {
+        float[] weight = Lab.random(1, 18 * 128);
+        weight[3 * 128 + 77] = Float.NaN;
+        weight[17 * 128] = Float.NaN;
+        Tensor w = lab.weight(DType.F8E4M3, 18, 128, weight);
+        Tensor x = lab.floats(activations, 3, 128, Lab.random(2, 3 * 128));
+        for (GemvPath path : List.of(GemvPath.CUDA_CORES, GemvPath.TENSOR_CORES)) {
+          host.matrices().gemvPath(path);
+          Tensor out = lab.floats(DType.F32, 3, 18, new float[3 * 18]);
+          host.matrices().gemv(x, w, null, false, out);
+          float[] actual = lab.read(out);
+          for (int i = 0; i < actual.length; i++) {
+            assertEquals(i % 18 == 3 || i % 18 == 17, Float.isNaN(actual[i]), path + " " + i);
           }
         }
       }

@@ -208,7 +208,7 @@ class PtxTest {
       String target = name.substring(name.lastIndexOf('.') + 1);
       commands.get(i % 2).addAll(List.of(bySize.get(i).toString(), target));
       // What matters most on the newest cards too, where the assembler allots registers anew.
-      if (name.startsWith("gemv") || name.startsWith("attention_mma")) {
+      if (name.matches("(gemv|attention)_(mma|decode_bf16|bf16).*")) {
         commands.get(i % 2).addAll(List.of(bySize.get(i).toString(), "sm_90"));
       }
     }
