@@ -153,7 +153,7 @@ final class AttentionJob {
         return cache + 4 * element;
       }
       case F16 -> kernels.halfToFloat(cache + 2 * element, scratch, count * d);
-      case BF16 -> Conversions.bf16ToFloat(cache + 2 * element, scratch, count * d);
+      case BF16 -> kernels.bf16ToFloat(cache + 2 * element, scratch, count * d);
       default -> throw new IllegalArgumentException("KV cache of " + cacheType);
     }
     return scratch;

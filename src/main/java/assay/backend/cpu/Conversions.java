@@ -1,16 +1,10 @@
 package assay.backend.cpu;
 
-import static assay.backend.cpu.kernel.RawMemory.getFloat;
-import static assay.backend.cpu.kernel.RawMemory.getShort;
-import static assay.backend.cpu.kernel.RawMemory.setFloat;
-import static assay.backend.cpu.kernel.RawMemory.setShort;
-
 import assay.backend.cpu.kernel.Kernels;
 import assay.backend.cpu.kernel.RawMemory;
 import assay.model.DType;
-import assay.model.NumberFormat;
 
-/** Rows of fp32 to the types of a KV cache and back. */
+/** Rows of fp32 to the types of a KV cache. */
 final class Conversions {
   private Conversions() {}
 
@@ -19,18 +13,8 @@ final class Conversions {
     switch (type) {
       case F32 -> RawMemory.copy(from, to, 4L * count);
       case F16 -> kernels.floatToHalf(from, to, count);
-      case BF16 -> {
-        for (int i = 0; i < count; i++) {
-          setShort(to + 2L * i, NumberFormat.toBf16(getFloat(from + 4L * i)));
-        }
-      }
+      case BF16 -> kernels.floatToBf16(from, to, count);
       default -> throw new IllegalArgumentException("KV cache of " + type);
-    }
-  }
-
-  static void bf16ToFloat(long from, long to, int count) {
-    for (int i = 0; i < count; i++) {
-      setFloat(to + 4L * i, NumberFormat.fromBf16(getShort(from + 2L * i)));
     }
   }
 }

@@ -24,6 +24,12 @@ final class ConvertCode {
   private static final int BY_127 = 6;
   private static final int C127 = 7;
   private static final int ZERO_POINT = 8;
+  private static final int ONE = 4;
+  private static final int BELOW_HALF = 5;
+  private static final int QUIET = 6;
+
+  /** A mask register. */
+  private static final int UNORDERED = 1;
 
   private ConvertCode() {}
 
@@ -49,11 +55,48 @@ final class ConvertCode {
     return a.bytes();
   }
 
+  /** rdx vectors of 16 bf16 to fp32. */
+  static byte[] bf16ToFloat() {
+    Assembler a = new Assembler();
+    Label loop = new Label();
+    a.bind(loop);
+    a.v(Op.VPMOVZXWD, X0, Mem.at(RDI, 0));
+    a.shiftLeft(X0, X0, 16);
+    a.v(Op.VMOVUPS_STORE, X0, Mem.at(RSI, 0));
+    advance(a, 32, 64, loop);
+    return a.bytes();
+  }
+
+  /**
+   * rdx vectors of 16 fp32 to the nearest bf16, ties to even: half a step less one, and one more if
+   * the last bit is odd, are added before the lower half is dropped. A NaN stays one.
+   */
+  static byte[] floatToBf16() {
+    Assembler a = new Assembler();
+    a.constant(ONE, 1);
+    a.constant(BELOW_HALF, 0x7fff);
+    a.constant(QUIET, 0x40);
+    Label loop = new Label();
+    a.bind(loop);
+    a.v(Op.VMOVUPS_LOAD, X0, Mem.at(RDI, 0));
+    a.v(Op.VCMPPS, UNORDERED, X0, X0, 3);
+    a.shiftRight(T, X0, 16);
+    a.v(Op.VPANDD, X1, T, ONE);
+    a.v(Op.VPADDD, X1, X1, X0);
+    a.v(Op.VPADDD, X1, X1, BELOW_HALF);
+    a.shiftRight(X1, X1, 16);
+    a.v(Op.VPORD, T, T, QUIET);
+    a.masked(UNORDERED, false).v(Op.VMOVUPS_LOAD, X1, T);
+    a.v(Op.VPMOVDW_STORE, X1, Mem.at(RSI, 0));
+    advance(a, 64, 32, loop);
+    return a.bytes();
+  }
+
   /**
    * rdx times 32 fp32 to the nearest bf16, ties to even; subnormals become zeros, as vdpbf16ps
    * takes them anyway. Needs AVX512_BF16.
    */
-  static byte[] floatToBf16() {
+  static byte[] packBf16() {
     Assembler a = new Assembler();
     Label loop = new Label();
     a.bind(loop);

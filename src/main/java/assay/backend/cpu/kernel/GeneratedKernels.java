@@ -79,8 +79,10 @@ public final class GeneratedKernels implements Kernels {
   private final RowKernels rows;
   private final MemorySegment halfToFloat;
   private final MemorySegment floatToHalf;
+  private final MemorySegment bf16ToFloat;
+  private final MemorySegment floatToBf16;
   private final MemorySegment quantize;
-  private final @Nullable MemorySegment floatToBf16;
+  private final @Nullable MemorySegment packBf16;
 
   private GeneratedKernels(Bf16 bf16) {
     for (DType type : List.of(DType.F32, DType.F16, DType.BF16, DType.Q8_0, DType.Q4_0)) {
@@ -89,10 +91,12 @@ public final class GeneratedKernels implements Kernels {
     rows = new GeneratedRowKernels(memory);
     halfToFloat = memory.install(ConvertCode.halfToFloat());
     floatToHalf = memory.install(ConvertCode.floatToHalf());
+    bf16ToFloat = memory.install(ConvertCode.bf16ToFloat());
+    floatToBf16 = memory.install(ConvertCode.floatToBf16());
     quantize = memory.install(ConvertCode.quantize());
     boolean dot = bf16 == Bf16.DOT || (bf16 == Bf16.FASTER && PeakProbe.bf16DotIsFaster(memory));
     dotTiles = dot ? new Tiles(DType.BF16, true) : null;
-    floatToBf16 = dot ? memory.install(ConvertCode.floatToBf16()) : null;
+    packBf16 = dot ? memory.install(ConvertCode.packBf16()) : null;
   }
 
   /** How bf16 weights are multiplied with several rows of x. */
@@ -191,17 +195,17 @@ public final class GeneratedKernels implements Kernels {
     if (type.isBlocked()) {
       prepare(type, x, columns, packed);
     } else if (usesDot(type)) {
-      floatToBf16(x, columns, packed);
+      packBf16(x, columns, packed);
     } else {
       RawMemory.copy(x, packed, 4L * columns);
     }
   }
 
   /** To the nearest bf16, and a zero behind an odd number of them: its partner in the last pair. */
-  private void floatToBf16(long x, int columns, long packed) {
+  private void packBf16(long x, int columns, long packed) {
     int vectors = columns / 32;
-    if (vectors > 0 && floatToBf16 != null) {
-      convert(floatToBf16, x, packed, vectors, 0);
+    if (vectors > 0 && packBf16 != null) {
+      convert(packBf16, x, packed, vectors, 0);
     }
     for (int i = 32 * vectors; i < columns; i++) {
       RawMemory.setShort(packed + 2L * i, NumberFormat.toBf16(RawMemory.getFloat(x + 4L * i)));
@@ -340,6 +344,28 @@ public final class GeneratedKernels implements Kernels {
     }
     for (int i = 16 * vectors; i < count; i++) {
       RawMemory.setShort(to + 2L * i, Float.floatToFloat16(RawMemory.getFloat(from + 4L * i)));
+    }
+  }
+
+  @Override
+  public void bf16ToFloat(long from, long to, int count) {
+    int vectors = count / 16;
+    if (vectors > 0) {
+      convert(bf16ToFloat, from, to, vectors, 0);
+    }
+    for (int i = 16 * vectors; i < count; i++) {
+      RawMemory.setFloat(to + 4L * i, NumberFormat.fromBf16(RawMemory.getShort(from + 2L * i)));
+    }
+  }
+
+  @Override
+  public void floatToBf16(long from, long to, int count) {
+    int vectors = count / 16;
+    if (vectors > 0) {
+      convert(floatToBf16, from, to, vectors, 0);
+    }
+    for (int i = 16 * vectors; i < count; i++) {
+      RawMemory.setShort(to + 2L * i, NumberFormat.toBf16(RawMemory.getFloat(from + 4L * i)));
     }
   }
 

@@ -92,6 +92,12 @@ public interface Kernels extends AutoCloseable {
   /** {@code count} fp32 to the nearest fp16. */
   void floatToHalf(long from, long to, int count);
 
+  /** {@code count} bf16 to fp32. */
+  void bf16ToFloat(long from, long to, int count);
+
+  /** {@code count} fp32 to the nearest bf16. */
+  void floatToBf16(long from, long to, int count);
+
   @Override
   void close();
 }

@@ -5,6 +5,7 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
 import assay.backend.InputRounding;
 import assay.model.DType;
+import assay.model.NumberFormat;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -196,6 +197,20 @@ public final class VectorKernels implements Kernels {
   public void floatToHalf(long from, long to, int count) {
     for (int i = 0; i < count; i++) {
       RawMemory.setShort(to + 2L * i, Float.floatToFloat16(RawMemory.getFloat(from + 4L * i)));
+    }
+  }
+
+  @Override
+  public void bf16ToFloat(long from, long to, int count) {
+    for (int i = 0; i < count; i++) {
+      RawMemory.setFloat(to + 4L * i, NumberFormat.fromBf16(RawMemory.getShort(from + 2L * i)));
+    }
+  }
+
+  @Override
+  public void floatToBf16(long from, long to, int count) {
+    for (int i = 0; i < count; i++) {
+      RawMemory.setShort(to + 2L * i, NumberFormat.toBf16(RawMemory.getFloat(from + 4L * i)));
     }
   }
 

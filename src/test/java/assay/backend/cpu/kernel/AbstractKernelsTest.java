@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import assay.backend.InputRounding;
 import assay.model.BlockFormat;
 import assay.model.DType;
+import assay.model.NumberFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -246,6 +247,32 @@ abstract class AbstractKernelsTest {
         assertEquals(want, Float.float16ToFloat(again), "back to half " + i);
       }
       assertEquals(0, floats.getAtIndex(ValueLayout.JAVA_FLOAT, count - 3), "wrote too far");
+    }
+  }
+
+  /** Every upper half with lower halves around the middle: subnormals, infinities and NaNs too. */
+  @Test
+  void everyBf16ConvertsExactly() {
+    int[] lower = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    try (Arena arena = Arena.ofConfined()) {
+      int count = lower.length << 16;
+      MemorySegment floats = arena.allocate(4L * count, 64);
+      for (int i = 0; i < count; i++) {
+        floats.setAtIndex(
+            ValueLayout.JAVA_INT, i, i / lower.length << 16 | lower[i % lower.length]);
+      }
+      MemorySegment shorts = arena.allocate(2L * count, 64);
+      MemorySegment back = arena.allocate(4L * count, 64);
+      kernels.floatToBf16(floats.address(), shorts.address(), count - 3);
+      kernels.bf16ToFloat(shorts.address(), back.address(), count - 3);
+      for (int i = 0; i < count - 3; i++) {
+        float value = floats.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        short got = shorts.getAtIndex(ValueLayout.JAVA_SHORT, i);
+        assertEquals(NumberFormat.toBf16(value), got, "of " + value);
+        assertEquals(got << 16, back.getAtIndex(ValueLayout.JAVA_INT, i), "back from " + got);
+      }
+      assertEquals(0, shorts.getAtIndex(ValueLayout.JAVA_SHORT, count - 3), "wrote too far");
+      assertEquals(0, back.getAtIndex(ValueLayout.JAVA_INT, count - 3), "wrote too far");
     }
   }
 

@@ -112,7 +112,9 @@ class AssemblerTest {
     }
     out.put("halfToFloat", ConvertCode.halfToFloat());
     out.put("floatToHalf", ConvertCode.floatToHalf());
+    out.put("bf16ToFloat", ConvertCode.bf16ToFloat());
     out.put("floatToBf16", ConvertCode.floatToBf16());
+    out.put("packBf16", ConvertCode.packBf16());
     out.put("quantize", ConvertCode.quantize());
     out.put("add", RowCode.add());
     out.put("scale", RowCode.scale());

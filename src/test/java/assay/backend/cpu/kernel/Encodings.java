@@ -200,7 +200,7 @@ final class Encodings {
           }
         }
       }
-      case VMOVUPS_STORE, VPMOVSDB_STORE -> stores(op, name, "%zmm", "");
+      case VMOVUPS_STORE, VPMOVDW_STORE, VPMOVSDB_STORE -> stores(op, name, "%zmm", "");
       case VMOVSS_STORE -> stores(op, "{evex} " + name, "%xmm", "");
       case VCVTPS2PH_STORE -> stores(op, name, "%zmm", "$3,");
       case VCVTDQ2PS, VCVTPS2DQ, VSQRTPS -> {
