@@ -1,5 +1,6 @@
 package assay.cli;
 
+import assay.results.DeviceReadings;
 import assay.results.Measurement;
 import assay.results.Prediction;
 import assay.results.ResultRow;
@@ -36,6 +37,7 @@ final class MeasuredTables {
       memory();
       work();
       time();
+      device();
     }
     warnings(all);
     out.flush();
@@ -83,6 +85,52 @@ final class MeasuredTables {
           difference(predicted(r, Prediction::totalBytes), measured(r, Measurement::totalBytes)));
     }
     t.print(out, "  ");
+  }
+
+  /** What a device with memory and clocks of its own said of itself. */
+  private void device() {
+    List<ResultRow> told =
+        rows.stream().filter(r -> r.measured() != null && r.measured().device() != null).toList();
+    if (told.isEmpty()) {
+      return;
+    }
+    out.println();
+    out.println(
+        "Device: its memory by the driver's books; while it was timed; decode and its graph");
+    TextTable t =
+        new TextTable(
+            1,
+            "",
+            "allocated",
+            "context",
+            "unexplained",
+            "SM MHz",
+            "memory MHz",
+            "W",
+            "°C",
+            "a kernel ran",
+            "decode with graph",
+            "without");
+    for (ResultRow r : told) {
+      DeviceReadings d = java.util.Objects.requireNonNull(measured(r, Measurement::device));
+      t.add(
+          name(r),
+          bytes(d.allocatedBytes()),
+          bytes(d.contextBytes()),
+          bytes(d.unexplainedBytes()),
+          range(d.smClockMhz()),
+          range(d.memoryClockMhz()),
+          range(d.powerWatts()),
+          range(d.temperatureCelsius()),
+          d.busyFraction() == null ? NONE : "%.0f %%".formatted(100 * d.busyFraction()),
+          median(measured(r, Measurement::decodeSecondsPerToken)),
+          median(d.decodeWithoutGraphSeconds()));
+    }
+    t.print(out, "  ");
+  }
+
+  private static String range(DeviceReadings.@Nullable Range r) {
+    return r == null ? NONE : "%.0f (%.0f–%.0f)".formatted(r.median(), r.min(), r.max());
   }
 
   private void work() {

@@ -167,16 +167,11 @@ public final class TimedRuns {
           "other processes used %.0f %% of the processors while this was timed"
               .formatted(100 * others));
     }
-    // No conditional expression: it would unbox an absent figure.
-    Double busy = DeviceWatch.busy(samples);
-    if (host) {
-      busy = load.own();
-    }
     return new Result(
         Statistics.times(prefill),
         decode == null ? null : Statistics.times(decode),
         new Samples(prefill, decode, warmupRuns),
-        busy,
+        host ? load.own() : DeviceWatch.busy(samples),
         samples,
         withoutRecording,
         warnings);

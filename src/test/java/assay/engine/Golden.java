@@ -3,6 +3,7 @@ package assay.engine;
 import assay.checkpoint.SafetensorsFile;
 import assay.model.DType;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -11,7 +12,10 @@ import java.util.List;
  * implementations.
  */
 public record Golden(String name, Path folder) {
-  /** Every folder. */
+  private static final Path FOLDER =
+      Path.of(System.getProperty("assay.golden", "src/test/resources/golden"));
+
+  /** Every folder; of those in {@code assay.golden}, which a bundle sets, the ones it has. */
   public static List<Golden> all() {
     return List.of(
             "llama",
@@ -28,7 +32,8 @@ public record Golden(String name, Path folder) {
             "baichuan2",
             "baichuan2-alibi")
         .stream()
-        .map(n -> new Golden(n, Path.of("src/test/resources/golden", n)))
+        .map(n -> new Golden(n, FOLDER.resolve(n)))
+        .filter(g -> System.getProperty("assay.golden") == null || Files.isDirectory(g.folder))
         .toList();
   }
 

@@ -122,7 +122,7 @@ public final class StandIn {
   }
 
   /** A fresh back end on a device of compute capability 8.0 with 4 GiB. */
-  static CudaBackend open() {
+  public static CudaBackend open() {
     reset(USUAL_BYTES, 80);
     return CudaDevices.open(libraries(), 0);
   }
