@@ -68,7 +68,7 @@ final class RandomTexts {
         if (anyCharacter && random.nextInt(3) == 0) {
           int c = random.nextInt(0x110000);
           // Half characters are no valid UTF-8; ▁ is SentencePiece's space and comes back as one.
-          s.appendCodePoint(c >= 0xd800 && c < 0xe000 || c == SpaceMark.CHAR ? 'x' : c);
+          s.appendCodePoint((c >= 0xd800 && c < 0xe000) || c == SpaceMark.CHAR ? 'x' : c);
         } else {
           s.append(PIECES[random.nextInt(PIECES.length)]);
         }

@@ -171,7 +171,7 @@ public final class Workers implements AutoCloseable {
 
   private void together(Task work, int chunks) {
     task = work;
-    long number = (ticket >>> 2 * CHUNK_BITS) + 1;
+    long number = (ticket >>> (2 * CHUNK_BITS)) + 1;
     Revocable revocable = work instanceof Revocable r ? r : null;
     if (revocable != null) {
       revocable.look(0);
@@ -181,7 +181,7 @@ public final class Workers implements AutoCloseable {
     }
     FINISHED.setOpaque(this, 0);
     // Volatile, so that a member that parks either sees the ticket or is seen parked.
-    ticket = number << 2 * CHUNK_BITS | (long) chunks << CHUNK_BITS;
+    ticket = (number << (2 * CHUNK_BITS)) | ((long) chunks << CHUNK_BITS);
     for (int i = 0; i < Math.min(members.length, chunks - 1); i++) {
       members[i].wake();
     }
@@ -205,11 +205,11 @@ public final class Workers implements AutoCloseable {
 
   private static long state(long number, long what) {
     // The number as it is in a ticket, without the bits that overflow there.
-    return number << 2 * CHUNK_BITS >>> 2 * CHUNK_BITS - 2 | what;
+    return ((number << (2 * CHUNK_BITS)) >>> (2 * CHUNK_BITS - 2)) | what;
   }
 
   private static long number(long ticket) {
-    return ticket >>> 2 * CHUNK_BITS;
+    return ticket >>> (2 * CHUNK_BITS);
   }
 
   private static boolean hasChunk(long ticket) {
@@ -294,7 +294,7 @@ public final class Workers implements AutoCloseable {
       }
     }
     // Before the fields of this task become another's: whoever copied them too late sees it.
-    ticket = number + 1 << 2 * CHUNK_BITS;
+    ticket = (number + 1) << (2 * CHUNK_BITS);
     VarHandle.fullFence();
   }
 
@@ -332,6 +332,7 @@ public final class Workers implements AutoCloseable {
    * Waits until no helper is in a chunk any more, not even one that was revoked: memory that tasks
    * read may be freed only then.
    */
+  @SuppressWarnings("ThreadPriorityCheck") // it waits for threads that have to run, on few cores
   void awaitHelpers() {
     for (Member m : members) {
       while (m.working) {

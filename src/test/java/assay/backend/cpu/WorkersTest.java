@@ -207,7 +207,7 @@ class WorkersTest {
   // ---- helpers that do not get on
 
   /** Where a helper is held in its first chunk, until told to go on. */
-  private enum Stall {
+  enum Stall {
     LOOK,
     COMPUTE,
     COMMIT
@@ -230,6 +230,7 @@ class WorkersTest {
     }
 
     @Override
+    @SuppressWarnings("NonAtomicVolatileUpdate") // one helper alone adds anything
     void inCompute(int worker) {
       // So that the helper surely gets a chunk.
       if (worker == 0) {

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class HostAttentionMmaTest {
   private static final double F32 = 0x1p-24;
 
-  private record Case(
+  record Case(
       DType type,
       int batch,
       int tokens,
