@@ -140,7 +140,7 @@ public final class GeneratedKernels implements Kernels {
 
   @Override
   public String describe() {
-    return "machine code for AVX-512 with VNNI";
+    return "machine code for AVX-512 with VNNI" + (dotTiles == null ? "" : " and BF16");
   }
 
   @Override
