@@ -215,6 +215,10 @@ final class GenerateCommand implements Runnable {
   private SessionOptions options(WeightSource source, int promptTokens) {
     ModelConfig c = source.config();
     int slots = context == null ? c.maxSeqLen() : context;
+    if (slots < 1 || slots > c.maxSeqLen()) {
+      throw new UserError(
+          "--context %d: %s has positions for %d".formatted(slots, c.name(), c.maxSeqLen()));
+    }
     if (promptTokens > slots) {
       throw new UserError(
           "the prompt has %d tokens: the context holds %d".formatted(promptTokens, slots));
