@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  * @param open keys of constants that the rows do not determine; they keep their defaults
  * @param points rows used, by precision
  * @param errors before and after, on rows that were not fitted
+ * @param replayed the same with the constants fitted to all rows: what a later version of the
+ *     formulas must not make worse
  * @param memoryErrors largest |predicted − measured| bytes by kind over all rows
  * @param notes rows left out, and why
  */
@@ -36,6 +38,7 @@ public record Calibration(
     List<String> open,
     Map<String, Integer> points,
     List<HeldOut> errors,
+    List<HeldOut> replayed,
     Map<String, Long> memoryErrors,
     List<String> notes) {
 

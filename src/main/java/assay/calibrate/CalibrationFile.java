@@ -42,6 +42,7 @@ public final class CalibrationFile {
       List<String> open,
       Map<String, Integer> points,
       List<Calibration.HeldOut> errors,
+      @Nullable List<Calibration.HeldOut> replayed,
       Map<String, Long> largestMemoryErrorBytes,
       List<String> notes) {}
 
@@ -50,6 +51,8 @@ public final class CalibrationFile {
       String kind,
       @Nullable Long memoryBytes,
       double bandwidthBytesPerSecond,
+      @Nullable Long cacheBytes,
+      @Nullable Double cacheBytesPerSecond,
       Map<String, Double> peakFlopsPerSecond) {}
 
   record StoredConstant(
@@ -82,6 +85,7 @@ public final class CalibrationFile {
     new java.util.TreeMap<>(c.device().peaks())
         .forEach((p, r) -> peaks.put(p.label(), r.perSecond()));
     Rate bandwidth = c.device().bandwidth();
+    Device.Cache cache = c.device().cache();
     return new Stored(
         SCHEMA,
         c.name(),
@@ -94,12 +98,15 @@ public final class CalibrationFile {
             c.device().kind().label(),
             c.device().memoryBytes(),
             bandwidth == null ? 0 : bandwidth.perSecond(),
+            cache == null ? null : Long.valueOf(cache.bytes()),
+            cache == null ? null : Double.valueOf(cache.bandwidth().perSecond()),
             peaks),
         c.constants().stream().map(CalibrationFile::stored).toList(),
         c.replaced(),
         c.open(),
         c.points(),
         c.errors(),
+        c.replayed(),
         c.memoryErrors(),
         c.notes());
   }
@@ -154,7 +161,7 @@ public final class CalibrationFile {
             "",
             s.device().memoryBytes(),
             new Rate(s.device().bandwidthBytesPerSecond(), SOURCE, false),
-            null,
+            cache(s.device()),
             peaks,
             null,
             List.of());
@@ -170,8 +177,15 @@ public final class CalibrationFile {
         s.open() == null ? List.of() : s.open(),
         orEmpty(s.points()),
         s.errors() == null ? List.of() : s.errors(),
+        s.replayed() == null ? List.of() : s.replayed(),
         orEmpty(s.largestMemoryErrorBytes()),
         s.notes() == null ? List.of() : s.notes());
+  }
+
+  private static Device.@Nullable Cache cache(StoredDevice d) {
+    return d.cacheBytes() == null || d.cacheBytesPerSecond() == null
+        ? null
+        : new Device.Cache(d.cacheBytes(), new Rate(d.cacheBytesPerSecond(), SOURCE, false));
   }
 
   private static <V> Map<String, V> orEmpty(@Nullable Map<String, V> map) {

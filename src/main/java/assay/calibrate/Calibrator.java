@@ -1,6 +1,7 @@
 package assay.calibrate;
 
 import assay.cost.PassCost;
+import assay.estimate.Coefficient;
 import assay.estimate.Constant;
 import assay.estimate.Constants;
 import assay.estimate.Device;
@@ -12,6 +13,7 @@ import assay.model.UserError;
 import assay.results.Ceilings;
 import assay.results.Environment;
 import assay.results.ResultRow;
+import assay.results.Utilization;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -19,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.ToDoubleFunction;
@@ -29,15 +32,23 @@ public final class Calibrator {
   /** Constants per precision; a precision with fewer rows is not fitted. */
   private static final int FEWEST_ROWS = 5;
 
+  /** Share of the processors in other hands from which on a row says little of this program. */
+  private static final double DISTURBED = 0.05;
+
+  private static final String SOURCE = "ceilings of the rows";
+  private static final String PREFILL = "prefill";
+  private static final String DECODE = "decode";
+
   private final Device device;
   private final Constants defaults;
-  private final Map<Precision, List<Observation>> rows;
+  private final List<Observation> rows;
   private final Set<String> holdout;
   private final List<Constant> constants = new ArrayList<>();
   private final List<String> open = new ArrayList<>();
   private final List<Calibration.HeldOut> errors = new ArrayList<>();
+  private final List<Calibration.HeldOut> replayed = new ArrayList<>();
 
-  private Calibrator(Device device, Map<Precision, List<Observation>> rows, Set<String> holdout) {
+  private Calibrator(Device device, List<Observation> rows, Set<String> holdout) {
     this.device = device;
     this.defaults = Constants.defaults(device.kind());
     this.rows = rows;
@@ -54,24 +65,73 @@ public final class Calibrator {
     Environment environment = oneDevice(all);
     DeviceKind kind = environment.device().equals("cuda") ? DeviceKind.CUDA : DeviceKind.CPU;
     List<String> notes = new ArrayList<>();
-    Map<Precision, List<Observation>> rows = new EnumMap<>(Precision.class);
-    for (ResultRow r : all) {
-      Observation o = Observation.of(r, kind);
-      if (o == null) {
-        notes.add("%s %s: not used".formatted(r.model().name(), r.precision()));
-      } else {
-        rows.computeIfAbsent(o.precision(), key -> new ArrayList<>()).add(o);
-      }
-    }
+    List<Observation> rows = observations(all, kind, notes);
+    expectHeldOut(rows, holdout);
     Device device = device(environment, kind, rows);
-    Calibrator c = new Calibrator(device, rows, holdout);
-    c.fit(notes);
-    if (c.constants.isEmpty()) {
+    rows = enoughOf(device, rows, holdout, notes);
+    if (rows.isEmpty()) {
       throw new UserError(
           "too few rows to calibrate: expected at least %d of one precision, found %d in all"
               .formatted(FEWEST_ROWS, all.size()));
     }
+    Calibrator c = new Calibrator(device, rows, holdout);
+    c.fit();
     return c.result(environment, all, notes);
+  }
+
+  /** Rows that were measured undisturbed, and of a shape that can be told. */
+  private static List<Observation> observations(
+      List<ResultRow> all, DeviceKind kind, List<String> notes) {
+    List<Observation> out = new ArrayList<>();
+    int disturbed = 0;
+    for (ResultRow r : all) {
+      Observation o = Observation.of(r, kind);
+      Utilization u = r.utilization();
+      if (o == null) {
+        notes.add("%s %s: not used".formatted(r.model().name(), r.precision()));
+      } else if (u != null && u.othersBusy() != null && u.othersBusy() > DISTURBED) {
+        disturbed++;
+      } else {
+        out.add(o);
+      }
+    }
+    if (disturbed > 0) {
+      notes.add(
+          "%d rows not used: other processes had more than %.0f %% of the processors meanwhile"
+              .formatted(disturbed, 100 * DISTURBED));
+    }
+    return out;
+  }
+
+  private static void expectHeldOut(List<Observation> rows, Set<String> holdout) {
+    for (String shape : holdout) {
+      if (rows.stream().noneMatch(o -> o.shape().equals(shape))) {
+        throw new UserError(
+            "--holdout %s: no row of it; there are %s"
+                .formatted(
+                    shape,
+                    String.join(", ", rows.stream().map(Observation::shape).distinct().toList())));
+      }
+    }
+  }
+
+  /** Precisions with so many rows that their constants can be fitted. */
+  private static List<Observation> enoughOf(
+      Device device, List<Observation> rows, Set<String> holdout, List<String> notes) {
+    List<Observation> out = new ArrayList<>();
+    for (Precision p : Precision.values()) {
+      List<Observation> own = rows.stream().filter(o -> o.precision() == p).toList();
+      long fitted = own.stream().filter(o -> !holdout.contains(o.shape())).count();
+      boolean known = Roofline.of(device, p, Constants.defaults(device.kind())) != null;
+      if (fitted >= FEWEST_ROWS && known) {
+        out.addAll(own);
+      } else if (!own.isEmpty()) {
+        notes.add(
+            "%s: %d rows are fewer than the %d that a fit needs; defaults are kept"
+                .formatted(p.label(), fitted, FEWEST_ROWS));
+      }
+    }
+    return out;
   }
 
   private static Environment oneDevice(List<ResultRow> all) {
@@ -94,29 +154,30 @@ public final class Calibrator {
   }
 
   /** Peaks and bandwidth are the medians of what the rows measured as ceilings. */
-  private static Device device(
-      Environment e, DeviceKind kind, Map<Precision, List<Observation>> rows) {
+  private static Device device(Environment e, DeviceKind kind, List<Observation> rows) {
     Map<Precision, Rate> peaks = new EnumMap<>(Precision.class);
+    for (Precision p : Precision.values()) {
+      double peak =
+          median(
+              rows.stream().filter(o -> o.precision() == p).toList(), Ceilings::peakFlopsPerSecond);
+      if (peak > 0) {
+        peaks.put(kind.matmulArithmetic(p), new Rate(peak, SOURCE, false));
+      }
+    }
     rows.forEach(
-        (p, list) -> {
-          double peak = median(list, Ceilings::peakFlopsPerSecond);
-          if (peak > 0) {
-            peaks.put(kind.matmulArithmetic(p), new Rate(peak, "ceilings of the rows", false));
+        o -> {
+          Rate own = peaks.get(kind.matmulArithmetic(o.precision()));
+          if (own != null) {
+            peaks.putIfAbsent(kind.attentionArithmetic(o.precision()), own);
           }
         });
-    rows.keySet()
-        .forEach(
-            p -> {
-              Rate own = peaks.get(kind.matmulArithmetic(p));
-              if (own != null) {
-                peaks.putIfAbsent(kind.attentionArithmetic(p), own);
-              }
-            });
-    List<Observation> all = rows.values().stream().flatMap(List::stream).toList();
-    double bandwidth = median(all, Ceilings::bandwidthBytesPerSecond);
+    double bandwidth = median(rows, Ceilings::bandwidthBytesPerSecond);
     if (!(bandwidth > 0)) {
-      bandwidth = median(all, Ceilings::copyBytesPerSecond);
+      bandwidth = median(rows, Ceilings::copyBytesPerSecond);
     }
+    double cacheBytes =
+        median(rows, c -> c.cacheBytes() == null ? null : Double.valueOf(c.cacheBytes()));
+    double cacheRate = median(rows, Ceilings::cacheBytesPerSecond);
     if (peaks.isEmpty() || !(bandwidth > 0)) {
       throw new UserError("the rows hold no ceilings: measure them with assay run or assay bench");
     }
@@ -125,8 +186,10 @@ public final class Calibrator {
         kind,
         "",
         e.deviceMemoryBytes(),
-        new Rate(bandwidth, "ceilings of the rows", false),
-        null,
+        new Rate(bandwidth, SOURCE, false),
+        cacheBytes > 0 && cacheRate > 0
+            ? new Device.Cache((long) cacheBytes, new Rate(cacheRate, SOURCE, false))
+            : null,
         peaks,
         null,
         List.of());
@@ -146,106 +209,142 @@ public final class Calibrator {
     return values.isEmpty() ? Double.NaN : values.get(values.size() / 2);
   }
 
-  private void fit(List<String> notes) {
-    rows.forEach(
-        (p, list) -> {
-          List<Observation> fitted =
-              list.stream().filter(o -> !holdout.contains(o.shape())).toList();
-          if (fitted.size() < FEWEST_ROWS || Roofline.of(device, p, defaults) == null) {
-            notes.add(
-                "%s: %d rows are fewer than the %d that a fit needs; defaults are kept"
-                    .formatted(p.label(), fitted.size(), FEWEST_ROWS));
-            return;
-          }
-          Fit.Result r = Fit.of(device, defaults, p, fitted);
-          constants.addAll(r.fitted());
-          r.open().forEach(c -> open.add(Constant.key(c, p.label())));
-          judge(p, list);
-        });
+  private void fit() {
+    List<Observation> fitted = rows.stream().filter(o -> !holdout.contains(o.shape())).toList();
+    Fit.Result r = Fit.of(device, defaults, fitted);
+    constants.addAll(r.fitted());
+    open.addAll(r.open());
+    fixedBytes(Coefficient.WORKSPACE_BYTES, Observation.WORKSPACE, fitted);
+    fixedBytes(Coefficient.OVERHEAD_BYTES, Observation.OVERHEAD, fitted);
+    judge();
+    Map<Observation, Constants> own = new LinkedHashMap<>();
+    rows.forEach(o -> own.put(o, defaults.with("fitted", constants)));
+    replayed.addAll(errors(device, defaults, rows, own));
+  }
+
+  /**
+   * Errors of the defaults and of a calibration's constants on rows, without any fit.
+   *
+   * @throws UserError when the rows are of several devices
+   */
+  public static List<Calibration.HeldOut> replay(List<ResultRow> all, Calibration c) {
+    oneDevice(all);
+    List<Observation> rows = observations(all, c.device().kind(), new ArrayList<>());
+    Map<Observation, Constants> own = new LinkedHashMap<>();
+    rows.forEach(o -> own.put(o, c.onTopOfDefaults()));
+    return errors(c.device(), Constants.defaults(c.device().kind()), rows, own);
+  }
+
+  /** Bytes beyond what is counted: the median of the rows, whose range is the interval. */
+  private void fixedBytes(Coefficient c, String category, List<Observation> fitted) {
+    long[] beyond =
+        fitted.stream()
+            .map(o -> o.memoryErrors().get(category))
+            .filter(Objects::nonNull)
+            .mapToLong(error -> -error)
+            .sorted()
+            .toArray();
+    if (beyond.length == 0) {
+      open.add(c.label());
+      return;
+    }
+    double low = Math.max(0, beyond[0]);
+    double high = Math.max(0, beyond[beyond.length - 1]);
+    constants.add(
+        new Constant(
+            c,
+            Constant.ALL,
+            Math.max(0, beyond[beyond.length / 2]),
+            Constant.Origin.CALIBRATED,
+            "median of %d rows of %s, their range".formatted(beyond.length, device.name()),
+            new Constant.Interval(low, high, 1)));
   }
 
   /** Leaves out one shape after the other (or the given ones) and predicts it from the rest. */
-  private void judge(Precision p, List<Observation> list) {
+  private void judge() {
     Set<String> shapes = new LinkedHashSet<>();
-    list.forEach(o -> shapes.add(o.shape()));
-    if (!holdout.isEmpty()) {
-      shapes.retainAll(holdout);
-    }
+    rows.forEach(o -> shapes.add(o.shape()));
     Map<Observation, Constants> fitted = new LinkedHashMap<>();
-    for (String shape : shapes) {
-      List<Observation> rest =
-          list.stream()
-              .filter(o -> !o.shape().equals(shape) && !holdout.contains(o.shape()))
-              .toList();
-      if (rest.size() >= FEWEST_ROWS) {
-        Constants k = defaults.with("held out", Fit.of(device, defaults, p, rest).fitted());
-        list.stream().filter(o -> o.shape().equals(shape)).forEach(o -> fitted.put(o, k));
+    if (!holdout.isEmpty()) {
+      Constants k = defaults.with("held out", constants);
+      rows.stream().filter(o -> holdout.contains(o.shape())).forEach(o -> fitted.put(o, k));
+    } else if (shapes.size() > 1) {
+      for (String shape : shapes) {
+        List<Observation> rest = rows.stream().filter(o -> !o.shape().equals(shape)).toList();
+        Constants k = defaults.with("held out", Fit.of(device, defaults, rest).fitted());
+        rows.stream().filter(o -> o.shape().equals(shape)).forEach(o -> fitted.put(o, k));
       }
     }
-    error(p, "prefill", shapes.size(), list, fitted, Observation::prefillSeconds);
-    error(p, "decode", shapes.size(), list, fitted, Observation::decodeSeconds);
+    errors.addAll(errors(device, defaults, rows, fitted));
   }
 
-  private void error(
-      Precision p,
-      String component,
-      int shapes,
-      List<Observation> list,
-      Map<Observation, Constants> fitted,
-      ToDoubleFunction<Observation> measured) {
-    List<Observation> judged =
-        (fitted.isEmpty() ? list : List.copyOf(fitted.keySet()))
-            .stream().filter(o -> !Double.isNaN(measured.applyAsDouble(o))).toList();
-    if (judged.isEmpty()) {
-      return;
+  /** By precision and component; {@code after} is null where nothing was fitted. */
+  private static List<Calibration.HeldOut> errors(
+      Device device, Constants before, List<Observation> rows, Map<Observation, Constants> after) {
+    List<Calibration.HeldOut> out = new ArrayList<>();
+    for (Precision p : Precision.values()) {
+      for (String component : List.of(PREFILL, DECODE)) {
+        List<Observation> judged =
+            rows.stream()
+                .filter(o -> o.precision() == p && (after.isEmpty() || after.containsKey(o)))
+                .filter(o -> !Double.isNaN(measured(o, component)))
+                .toList();
+        if (!judged.isEmpty()) {
+          int shapes = (int) judged.stream().map(Observation::shape).distinct().count();
+          out.add(
+              new Calibration.HeldOut(
+                  p.label(),
+                  component,
+                  shapes,
+                  judged.size(),
+                  mean(judged, o -> relative(device, component, o, before)),
+                  after.isEmpty()
+                      ? null
+                      : Double.valueOf(
+                          mean(
+                              judged,
+                              o ->
+                                  relative(device, component, o, after.getOrDefault(o, before))))));
+        }
+      }
     }
-    double before =
-        mean(judged, o -> relative(p, component, o, defaults, measured.applyAsDouble(o)));
-    Double after =
-        fitted.isEmpty()
-            ? null
-            : Double.valueOf(
-                mean(
-                    judged,
-                    o ->
-                        relative(
-                            p,
-                            component,
-                            o,
-                            fitted.getOrDefault(o, defaults),
-                            measured.applyAsDouble(o))));
-    errors.add(new Calibration.HeldOut(p.label(), component, shapes, judged.size(), before, after));
+    return out;
+  }
+
+  private static double measured(Observation o, String component) {
+    return component.equals(PREFILL) ? o.prefillSeconds() : o.decodeSeconds();
   }
 
   private static double mean(List<Observation> rows, ToDoubleFunction<Observation> f) {
     return rows.stream().mapToDouble(f).average().orElse(Double.NaN);
   }
 
-  private double relative(
-      Precision p, String component, Observation o, Constants k, double measured) {
-    Roofline r = Roofline.of(device, p, k);
+  private static double relative(Device device, String component, Observation o, Constants k) {
+    Roofline r = Roofline.of(device, o.precision(), k);
     if (r == null) {
       return Double.NaN;
     }
     PassCost decode = o.decode();
     double predicted =
-        decode == null || component.equals("prefill") ? r.seconds(o.prefill()) : r.seconds(decode);
-    return Math.abs(predicted / measured - 1);
+        decode == null || component.equals(PREFILL) ? r.seconds(o.prefill()) : r.seconds(decode);
+    return Math.abs(predicted / measured(o, component) - 1);
   }
 
   private Calibration result(Environment e, List<ResultRow> all, List<String> notes) {
     Map<String, Double> replaced = new TreeMap<>();
     constants.forEach(
-        c -> replaced.put(c.key(), defaults.value(c.coefficient(), Precision.of(c.scope()))));
+        c ->
+            replaced.put(
+                c.key(),
+                c.scope().equals(Constant.ALL)
+                    ? defaults.common(c.coefficient()).value()
+                    : defaults.value(c.coefficient(), Precision.of(c.scope()))));
     Map<String, Integer> points = new TreeMap<>();
-    Map<String, Long> memory = new TreeMap<>();
-    rows.forEach(
-        (p, list) -> {
-          points.put(p.label(), list.size());
-          for (Observation o : list) {
-            o.memoryErrors().forEach((k, v) -> memory.merge(k.label(), Math.abs(v), Math::max));
-          }
-        });
+    Map<String, Long> memory = new LinkedHashMap<>();
+    for (Observation o : rows) {
+      points.merge(o.precision().label(), 1, Integer::sum);
+      o.memoryErrors().forEach((k, v) -> memory.merge(k, Math.abs(v), Math::max));
+    }
     String date = all.stream().map(ResultRow::time).max(Comparator.naturalOrder()).orElse("");
     return new Calibration(
         "calibration of %s, %s".formatted(e.name(), date),
@@ -259,6 +358,7 @@ public final class Calibrator {
         List.copyOf(open),
         points,
         List.copyOf(errors),
+        List.copyOf(replayed),
         memory,
         List.copyOf(notes));
   }

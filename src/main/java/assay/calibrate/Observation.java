@@ -7,12 +7,15 @@ import assay.cost.PassCost;
 import assay.cost.PhaseCost;
 import assay.cost.SessionSize;
 import assay.estimate.DeviceKind;
+import assay.estimate.Scratch;
 import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.model.Workload;
 import assay.results.Measurement;
 import assay.results.ResultRow;
-import java.util.EnumMap;
+import assay.results.Samples;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param precision of the row
  * @param prefill counts
  * @param decode counts of the step in the middle, or null when no step was made
- * @param memory predicted bytes, the back end's own scratch left out
+ * @param memory predicted bytes
  */
 record Observation(
     ResultRow row,
@@ -33,6 +36,12 @@ record Observation(
     PhaseCost prefill,
     @Nullable PassCost decode,
     MemoryCost memory) {
+  /** Scatter of runs, as a share of their median, at which squares count half. */
+  private static final double SCATTER = 0.05;
+
+  static final String WORKSPACE = "workspace";
+  static final String OVERHEAD = "overhead";
+  static final String TOTAL = "total";
 
   /** The row with its counts; null where the row is not valid or its shape cannot be told. */
   static @Nullable Observation of(ResultRow row, DeviceKind kind) {
@@ -63,7 +72,35 @@ record Observation(
         p,
         CostModel.prefill(c, size.types(), w.batch(), w.promptTokens(), size.passTokens()),
         decode,
-        MemoryCost.of(c, size, 0));
+        MemoryCost.of(c, size, Scratch.bytes(kind, c, size, threads(row))));
+  }
+
+  private static int threads(ResultRow row) {
+    Integer threads = row.environment().threads();
+    return threads == null ? 1 : threads;
+  }
+
+  /** 1 for a prefill whose runs agree, less the more they were scattered. */
+  double prefillCertainty() {
+    Samples s = row.samples();
+    return certainty(s == null ? null : s.prefillSeconds());
+  }
+
+  /** The same for decode. */
+  double decodeCertainty() {
+    Samples s = row.samples();
+    return certainty(s == null ? null : s.decodeSecondsPerToken());
+  }
+
+  /** By the distance of the quartiles: single outliers are what medians are for. */
+  private static double certainty(@Nullable List<Double> samples) {
+    if (samples == null || samples.size() < 4) {
+      return 1;
+    }
+    List<Double> sorted = samples.stream().sorted().toList();
+    int n = sorted.size();
+    double spread = (sorted.get(n * 3 / 4) - sorted.get(n / 4)) / sorted.get(n / 2);
+    return 1 / Math.sqrt(1 + Math.pow(spread / SCATTER, 2));
   }
 
   /** Measured seconds of the prefill, or NaN. */
@@ -81,22 +118,28 @@ record Observation(
   }
 
   /**
-   * Predicted minus measured bytes of the kinds that are exact counts; absent where not measured.
+   * Predicted minus measured bytes by category and in all, without any fitted constant; absent
+   * where not measured. The padding between buffers is predicted as overhead.
    */
-  Map<MemoryKind, Long> memoryErrors() {
-    Map<MemoryKind, Long> out = new EnumMap<>(MemoryKind.class);
+  Map<String, Long> memoryErrors() {
+    Map<String, Long> out = new LinkedHashMap<>();
     Measurement m = row.measured();
     if (m != null) {
-      put(out, MemoryKind.WEIGHTS, m.weightsBytes());
-      put(out, MemoryKind.KV_CACHE, m.kvCacheBytes());
-      put(out, MemoryKind.ACTIVATIONS, m.activationsBytes());
+      put(out, "weights", memory.bytes(MemoryKind.WEIGHTS), m.weightsBytes());
+      put(out, "kv_cache", memory.bytes(MemoryKind.KV_CACHE), m.kvCacheBytes());
+      put(out, "activations", memory.bytes(MemoryKind.ACTIVATIONS), m.activationsBytes());
+      put(out, WORKSPACE, memory.bytes(MemoryKind.WORKSPACE), m.workspaceBytes());
+      long padding = memory.totalReservedBytes() - memory.totalBytes();
+      put(out, OVERHEAD, padding, m.overheadBytes());
+      put(out, TOTAL, memory.totalReservedBytes(), m.totalBytes());
     }
     return out;
   }
 
-  private void put(Map<MemoryKind, Long> out, MemoryKind kind, @Nullable Long measured) {
+  private static void put(
+      Map<String, Long> out, String name, long predicted, @Nullable Long measured) {
     if (measured != null) {
-      out.put(kind, memory.bytes(kind) - measured);
+      out.put(name, predicted - measured);
     }
   }
 }

@@ -4,6 +4,7 @@ import assay.calibrate.Calibration;
 import assay.calibrate.CalibrationFile;
 import assay.calibrate.Calibrator;
 import assay.estimate.Constant;
+import assay.model.UserError;
 import assay.results.ResultJson;
 import assay.results.ResultsReader;
 import assay.units.Bytes;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -26,7 +28,9 @@ import picocli.CommandLine.Parameters;
     description = {
       "Fits the estimator's constants to measured results of one device and writes a calibration"
           + " file.",
-      "Errors are those on shapes that were left out of the fit."
+      "Errors are those on shapes that were left out of the fit. Lines that cannot be used are"
+          + " named,",
+      "the others are used (exit code 2)."
     },
     footer = {
       "",
@@ -34,7 +38,7 @@ import picocli.CommandLine.Parameters;
       "  assay calibrate assay-results/* --out calibration.json",
       "  assay estimate tiny --calibration calibration.json"
     })
-final class CalibrateCommand implements Runnable {
+final class CalibrateCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 
   @Parameters(
@@ -58,7 +62,7 @@ final class CalibrateCommand implements Runnable {
   private List<String> holdout = new ArrayList<>();
 
   @Override
-  public void run() {
+  public Integer call() {
     ResultsReader.Contents contents = ResultsReader.read(results);
     contents.problems().forEach(p -> common.err().println("assay: " + p));
     common.err().flush();
@@ -75,17 +79,20 @@ final class CalibrateCommand implements Runnable {
       print(common.out(), c);
     }
     common.out().flush();
+    return contents.problems().isEmpty() ? ExitCode.DONE : UserError.BAD_INPUT;
   }
 
   private void print(PrintWriter to, Calibration c) {
     to.printf("%s, host %s, rows %s%n%n", c.name(), c.host(), c.points());
-    TextTable constants = new TextTable(1, "constant", "value", "95 % interval", "was", "unit");
+    TextTable constants =
+        new TextTable(1, "constant", "value", "95 % interval", "rows", "was", "unit");
     for (Constant k : c.constants()) {
       Constant.Interval i = k.interval();
       constants.add(
           k.key(),
           Quantity.digits(k.value()),
           i == null ? "" : Quantity.digits(i.low()) + " to " + Quantity.digits(i.high()),
+          String.valueOf(rowsBehind(k, c)),
           Quantity.digits(c.replaced().getOrDefault(k.key(), Double.NaN)),
           k.coefficient().unit());
     }
@@ -94,7 +101,8 @@ final class CalibrateCommand implements Runnable {
       to.println("\nNot determined by these rows, defaults kept: " + String.join(", ", c.open()));
     }
     to.println("\nMean absolute error on shapes that were not fitted");
-    TextTable errors = new TextTable(2, "precision", "phase", "shapes", "rows", "before", "after");
+    TextTable errors =
+        new TextTable(2, "precision", "phase", "shapes", "rows", "before", "after", "all fitted");
     for (Calibration.HeldOut e : c.errors()) {
       errors.add(
           e.precision(),
@@ -102,12 +110,30 @@ final class CalibrateCommand implements Runnable {
           String.valueOf(e.shapes()),
           String.valueOf(e.rows()),
           percent(e.before()),
-          e.after() == null ? "one shape only" : percent(e.after()));
+          e.after() == null ? "one shape only" : percent(e.after()),
+          fitted(c, e));
     }
     errors.print(to, "  ");
     c.memoryErrors().forEach((k, v) -> to.printf("Largest error of %s: %s%n", k, Bytes.format(v)));
     c.notes().forEach(n -> to.println("! " + n));
     to.println("Written to " + out);
+  }
+
+  /** The error of the written constants on all rows. */
+  private static String fitted(Calibration c, Calibration.HeldOut e) {
+    for (Calibration.HeldOut r : c.replayed()) {
+      if (r.precision().equals(e.precision()) && r.component().equals(e.component())) {
+        return r.after() == null ? "" : percent(r.after());
+      }
+    }
+    return "";
+  }
+
+  /** Rows whose times a constant acts on. */
+  private static int rowsBehind(Constant k, Calibration c) {
+    return k.scope().equals(Constant.ALL)
+        ? c.points().values().stream().mapToInt(Integer::intValue).sum()
+        : c.points().getOrDefault(k.scope(), 0);
   }
 
   private static String percent(double share) {

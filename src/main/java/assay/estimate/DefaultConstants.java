@@ -9,6 +9,10 @@ import java.util.List;
 final class DefaultConstants {
   private static final String AI_CONFIGURATOR = "NVIDIA AIConfigurator's assumption for every card";
 
+  private static final String ZEN4 =
+      "what calibrations on 2 cores of an AMD EPYC (Zen 4) come to, rounded; shares are of ceilings"
+          + " measured on the same machine";
+
   private DefaultConstants() {}
 
   static List<Constant> of(DeviceKind kind) {
@@ -35,10 +39,16 @@ final class DefaultConstants {
             0.35,
             "FlashAttention-2 forward in fp16 on H100, share of the dense peak (Shah et al. 2024,"
                 + " FlashAttention-3)"),
+        Constant.of(
+            DECODE_ATTENTION_EFFICIENCY, 1, "assumed: bytes bound attention of single queries"),
         Constant.of(ATTENTION_BANDWIDTH_EFFICIENCY, 0.8, AI_CONFIGURATOR),
         Constant.of(ELEMENTWISE_BANDWIDTH_EFFICIENCY, 0.8, AI_CONFIGURATOR),
+        Constant.of(CACHE_SHARE, 1, "no cache of a card is in the table: it has no effect there"),
+        Constant.of(CACHE_BANDWIDTH_EFFICIENCY, 1, "no cache of a card is in the table"),
         Constant.of(LAUNCH_SECONDS, 3e-6, AI_CONFIGURATOR),
+        Constant.of(SMALL_LAUNCH_SECONDS, 3e-6, AI_CONFIGURATOR),
         Constant.of(PASS_SECONDS, 0, "none assumed; calibration finds it"),
+        Constant.of(WORKSPACE_BYTES, 0, "none assumed; calibration finds it"),
         Constant.of(
             OVERHEAD_BYTES,
             457.0 * Bytes.MIB,
@@ -48,25 +58,21 @@ final class DefaultConstants {
 
   private static List<Constant> cpu() {
     return List.of(
-        Constant.of(
-            MATMUL_EFFICIENCY,
-            0.9,
-            "assumed: a share of the large GEMM that is measured on the same machine"),
-        Constant.of(MATMUL_HALF_ROWS, 0, "none assumed; calibration finds it"),
+        Constant.of(MATMUL_EFFICIENCY, 0.88, ZEN4),
+        Constant.of(MATMUL_HALF_ROWS, 8, ZEN4),
         Constant.of(
             MATVEC_EFFICIENCY, 0.5, "assumed: bytes bound products of few rows outside the cache"),
-        Constant.of(
-            WEIGHT_BANDWIDTH_EFFICIENCY,
-            0.85,
-            "assumed: a share of the read sweep that is measured on the same machine"),
-        Constant.of(ATTENTION_EFFICIENCY, 0.25, "assumed; calibration finds it"),
-        Constant.of(ATTENTION_BANDWIDTH_EFFICIENCY, 0.7, "assumed; calibration finds it"),
-        Constant.of(
-            ELEMENTWISE_BANDWIDTH_EFFICIENCY,
-            1,
-            "assumed; in caches it may pass the memory's rate"),
-        Constant.of(LAUNCH_SECONDS, 5e-6, "assumed: waking parked threads"),
-        Constant.of(PASS_SECONDS, 0, "none assumed; calibration finds it"),
+        Constant.of(WEIGHT_BANDWIDTH_EFFICIENCY, 0.95, ZEN4),
+        Constant.of(ATTENTION_EFFICIENCY, 0.55, ZEN4),
+        Constant.of(DECODE_ATTENTION_EFFICIENCY, 0.15, ZEN4),
+        Constant.of(ATTENTION_BANDWIDTH_EFFICIENCY, 0.6, ZEN4),
+        Constant.of(ELEMENTWISE_BANDWIDTH_EFFICIENCY, 0.6, ZEN4),
+        Constant.of(CACHE_SHARE, 0.7, ZEN4),
+        Constant.of(CACHE_BANDWIDTH_EFFICIENCY, 0.85, ZEN4),
+        Constant.of(LAUNCH_SECONDS, 5e-7, ZEN4),
+        Constant.of(SMALL_LAUNCH_SECONDS, 1e-7, ZEN4),
+        Constant.of(PASS_SECONDS, 5e-7, ZEN4),
+        Constant.of(WORKSPACE_BYTES, 0, "none assumed; calibration finds it"),
         Constant.of(
             OVERHEAD_BYTES,
             0,

@@ -49,4 +49,12 @@ public enum DeviceKind {
       default -> Precision.FP32;
     };
   }
+
+  /**
+   * Rows of a product up to which its weights are streamed by a kernel of its own: a GPU's
+   * libraries have them for small batches, the CPU back end has one for a single row.
+   */
+  public int fewRows() {
+    return this == CUDA ? 16 : 1;
+  }
 }

@@ -5,7 +5,6 @@ import static assay.estimate.Coefficient.*;
 import assay.cost.OpCost;
 import assay.cost.PassCost;
 import assay.cost.PhaseCost;
-import assay.model.OpKind;
 import assay.model.Precision;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -14,22 +13,24 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Time of a pass: for each operation the larger of its arithmetic and its bytes, each at the share
- * of the device's rate that the constants give, and a cost per launch; then a cost per pass
- * (Williams, Waterman, Patterson 2009, applied operation by operation).
+ * Time of a pass: for each operation the larger of its arithmetic and of reading its weights and
+ * keys, each at the share of the device's rate that the constants give (Williams, Waterman,
+ * Patterson 2009, applied operation by operation); on top of it the activations that it moves and a
+ * cost per launch; then a cost per pass.
  *
  * <p>A matrix product's rate grows with its rows; one of few rows takes a kernel that streams the
  * weights where that is the better one.
  */
 public final class Roofline {
-  /** Products of at most this many rows have a kernel of their own in common back ends. */
-  private static final long FEW_ROWS = 16;
+  /** Queries of a sequence up to which attention takes a kernel of its own. */
+  private static final int FEW_QUERIES = 7;
 
   private final Map<Coefficient, Double> values = new EnumMap<>(Coefficient.class);
   private final double matmulPeak;
   private final double attentionPeak;
   private final double bandwidth;
   private final Device.@Nullable Cache cache;
+  private final int fewRows;
 
   private Roofline(
       Precision precision,
@@ -37,7 +38,8 @@ public final class Roofline {
       Rate matmulPeak,
       Rate attentionPeak,
       Rate bandwidth,
-      Device.@Nullable Cache cache) {
+      Device.@Nullable Cache cache,
+      int fewRows) {
     for (Coefficient c : Coefficient.values()) {
       values.put(c, constants.value(c, precision));
     }
@@ -45,6 +47,7 @@ public final class Roofline {
     this.attentionPeak = attentionPeak.perSecond();
     this.bandwidth = bandwidth.perSecond();
     this.cache = cache;
+    this.fewRows = fewRows;
   }
 
   /** The roofline of a device at a precision; null where a peak or the bandwidth is not known. */
@@ -55,7 +58,8 @@ public final class Roofline {
     if (peak == null || attention == null || bandwidth == null) {
       return null;
     }
-    return new Roofline(precision, constants, peak, attention, bandwidth, device.cache());
+    return new Roofline(
+        precision, constants, peak, attention, bandwidth, device.cache(), device.kind().fewRows());
   }
 
   /** Seconds of all passes of a phase. */
@@ -74,53 +78,73 @@ public final class Roofline {
 
   /** Each operation's time; they sum to the pass but for the cost per pass. */
   public List<OpTime> ops(PassCost pass) {
-    double weightRate = memoryRate(pass) * value(WEIGHT_BANDWIDTH_EFFICIENCY);
+    double hit = cacheShare(pass);
+    double weights = weightSecondsPerByte(hit);
+    double keys = 1 / (bandwidth * value(ATTENTION_BANDWIDTH_EFFICIENCY));
     List<OpTime> out = new ArrayList<>();
     for (OpCost o : pass.ops()) {
-      double launches = o.launches() * value(LAUNCH_SECONDS);
       out.add(
           switch (o.kind()) {
-            case MATMUL -> matmul(o, weightRate, launches);
-            case ATTENTION -> attention(o, memoryRate(pass), launches);
+            case MATMUL -> product(o, matmulSeconds(o), weights);
+            case ATTENTION ->
+                pass.shape().tokens() > FEW_QUERIES
+                    ? product(o, o.flops() / (attentionPeak * value(ATTENTION_EFFICIENCY)), keys)
+                    : fewQueries(o, keys);
             default ->
                 new OpTime(
                     o,
                     0,
                     o.bytes() / (bandwidth * value(ELEMENTWISE_BANDWIDTH_EFFICIENCY)),
-                    launches);
+                    0,
+                    o.launches() * value(SMALL_LAUNCH_SECONDS));
           });
     }
     return out;
   }
 
-  /** Memory's rate, or the cache's when one pass's weights and keys stay in it. */
-  private double memoryRate(PassCost pass) {
-    if (cache != null && pass.weightBytes() + pass.kvReadBytes() <= cache.bytes()) {
-      return cache.bandwidth().perSecond();
+  /**
+   * Share of the pass's weights and keys that is read from the cache. A working set that is larger
+   * than what the cache keeps drives itself out, more than in proportion.
+   */
+  private double cacheShare(PassCost pass) {
+    if (cache == null) {
+      return 0;
     }
-    return bandwidth;
+    double fits = value(CACHE_SHARE) * cache.bytes() / (pass.weightBytes() + pass.kvReadBytes());
+    return fits >= 1 ? 1 : fits * fits * fits;
   }
 
-  private OpTime matmul(OpCost o, double weightRate, double launches) {
-    double memory = o.bytes() / weightRate;
+  private double weightSecondsPerByte(double hit) {
+    double memory = (1 - hit) / (bandwidth * value(WEIGHT_BANDWIDTH_EFFICIENCY));
+    return cache == null
+        ? memory
+        : memory + hit / (cache.bandwidth().perSecond() * value(CACHE_BANDWIDTH_EFFICIENCY));
+  }
+
+  private double matmulSeconds(OpCost o) {
     double rows = o.rows();
     double rate = matmulPeak * value(MATMUL_EFFICIENCY) * rows / (rows + value(MATMUL_HALF_ROWS));
     double compute = o.flops() / rate;
-    if (o.rows() <= FEW_ROWS) {
-      compute = Math.min(compute, o.flops() / (matmulPeak * value(MATVEC_EFFICIENCY)));
-    }
-    return new OpTime(o, compute, memory, launches);
+    return o.rows() <= fewRows
+        ? Math.min(compute, o.flops() / (matmulPeak * value(MATVEC_EFFICIENCY)))
+        : compute;
   }
 
-  private OpTime attention(OpCost o, double rate, double launches) {
-    if (o.kind() != OpKind.ATTENTION) {
-      throw new IllegalArgumentException(o.name());
-    }
+  /** Each key is fetched and converted, then multiplied: one after the other, not at once. */
+  private OpTime fewQueries(OpCost o, double secondsPerByte) {
+    double compute = o.flops() / (attentionPeak * value(DECODE_ATTENTION_EFFICIENCY));
+    double keys = (o.bytes() - o.activationBytes()) * secondsPerByte;
+    return product(o, compute + keys, secondsPerByte);
+  }
+
+  /** An operation that reads weights or keys and computes with them. */
+  private OpTime product(OpCost o, double compute, double secondsPerByte) {
     return new OpTime(
         o,
-        o.flops() / (attentionPeak * value(ATTENTION_EFFICIENCY)),
-        o.bytes() / (rate * value(ATTENTION_BANDWIDTH_EFFICIENCY)),
-        launches);
+        compute,
+        (o.bytes() - o.activationBytes()) * secondsPerByte,
+        o.activationBytes() / (bandwidth * value(ELEMENTWISE_BANDWIDTH_EFFICIENCY)),
+        o.launches() * value(LAUNCH_SECONDS));
   }
 
   private double value(Coefficient c) {

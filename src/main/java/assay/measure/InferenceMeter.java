@@ -232,6 +232,7 @@ public final class InferenceMeter {
         decodeMfu,
         ratio(m.decodeBytesPerSecond(), bandwidth),
         timed.deviceBusy(),
+        timed.othersBusy(),
         Utilization.RULE,
         Utilization.Verdict.of(prefillMfu),
         Utilization.Verdict.of(decodeMfu));

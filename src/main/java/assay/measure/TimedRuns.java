@@ -26,6 +26,9 @@ public final class TimedRuns {
   /** How often a device is asked for its clocks; its own figures change every 20 to 100 ms. */
   private static final double SAMPLE_SECONDS = 0.05;
 
+  /** A few short runs look steady before the JVM has compiled anything. */
+  private static final double LEAST_WARMUP_SECONDS = 0.2;
+
   private final Session session;
   private final Backend backend;
   private final @Nullable DeviceMonitor monitor;
@@ -46,6 +49,7 @@ public final class TimedRuns {
    * @param decode of one pass; null when no pass is made
    * @param deviceBusy on a host, its processors' share of this process; on another device the
    *     driver's figure, which is that some kernel was running
+   * @param othersBusy on a host, its processors' share of other processes; else null
    * @param deviceSamples what such a device said while it was timed
    * @param decodeWithoutRecording of one pass whose operations were enqueued one by one; on such a
    *     device only
@@ -55,6 +59,7 @@ public final class TimedRuns {
       @Nullable Times decode,
       Samples samples,
       @Nullable Double deviceBusy,
+      @Nullable Double othersBusy,
       List<Sample> deviceSamples,
       @Nullable Times decodeWithoutRecording,
       List<String> warnings) {}
@@ -80,9 +85,11 @@ public final class TimedRuns {
       Warmup decodeWarmup = new Warmup();
       long began = System.nanoTime();
       double elapsed = 0;
-      while (!(prefillWarmup.steady() && decodeWarmup.steady())) {
+      while (elapsed < LEAST_WARMUP_SECONDS || !(prefillWarmup.steady() && decodeWarmup.steady())) {
         if (elapsed > budget.warmupSeconds()) {
-          warnings.add("still getting faster after %.1f s of warm-up".formatted(elapsed));
+          if (!(prefillWarmup.steady() && decodeWarmup.steady())) {
+            warnings.add("still getting faster after %.1f s of warm-up".formatted(elapsed));
+          }
           break;
         }
         Run run = run(start, middle, end, true);
@@ -172,6 +179,7 @@ public final class TimedRuns {
         decode == null ? null : Statistics.times(decode),
         new Samples(prefill, decode, warmupRuns),
         host ? load.own() : DeviceWatch.busy(samples),
+        host ? others : null,
         samples,
         withoutRecording,
         warnings);

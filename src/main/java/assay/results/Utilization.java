@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param decodeMfu the same for decode
  * @param decodeMbu (weights + KV cache read) per second over the bandwidth
  * @param deviceBusy share of the timed region in which the device computed
+ * @param othersBusy on a host, share of all processors that other processes used while this was
+ *     timed
  * @param rule the band of claim C5, [0.30, 0.55]
  * @param prefillVerdict where prefill's MFU lies
  * @param decodeVerdict where decode's MFU lies
@@ -21,6 +23,7 @@ public record Utilization(
     @Nullable Double decodeMfu,
     @Nullable Double decodeMbu,
     @Nullable Double deviceBusy,
+    @Nullable Double othersBusy,
     List<Double> rule,
     @Nullable Verdict prefillVerdict,
     @Nullable Verdict decodeVerdict) {
@@ -34,6 +37,7 @@ public record Utilization(
     Numbers.fraction("utilization.decode_mfu", decodeMfu);
     Numbers.fraction("utilization.decode_mbu", decodeMbu);
     Numbers.fraction("utilization.device_busy", deviceBusy);
+    Numbers.fraction("utilization.others_busy", othersBusy);
     rule = rule == null ? RULE : List.copyOf(rule);
   }
 

@@ -146,7 +146,7 @@ class CalibratorTest {
     ModelConfig c = Presets.byName().get("gpt2");
     lines.add(line("odd", "gpt2", c, 300, 60, 5));
     Calibration k =
-        Calibrator.calibrate(lines.stream().map(ResultsReader::parse).toList(), Set.of("none"));
+        Calibrator.calibrate(lines.stream().map(ResultsReader::parse).toList(), Set.of("tiny"));
     double found =
         k.onTopOfDefaults().value(Coefficient.WEIGHT_BANDWIDTH_EFFICIENCY, Precision.FP32);
     assertEquals(0.71, found, 0.10 * 0.71);

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import assay.cost.CostModel;
 import assay.cost.MemoryKind;
+import assay.cost.OpCost;
 import assay.cost.PassCost;
 import assay.cost.StorageTypes;
 import assay.model.DType;
@@ -61,7 +62,10 @@ class EstimatorTest {
     return Constants.defaults(DeviceKind.CUDA).with("test", out);
   }
 
-  /** With every efficiency 1 and no overhead, each operation takes its larger bound. */
+  /**
+   * With every efficiency 1 and no overhead: the larger bound of each, and its activations; of
+   * attention with one query both.
+   */
   @Test
   void idealTimeIsTheSumOfTheLargerBounds() {
     PassCost pass =
@@ -71,7 +75,13 @@ class EstimatorTest {
             .mapToDouble(
                 o -> {
                   boolean product = o.kind() == OpKind.MATMUL || o.kind() == OpKind.ATTENTION;
-                  return Math.max(product ? o.flops() / 100e12 : 0, o.bytes() / 1e12);
+                  double read = o.bytes() - o.activationBytes();
+                  if (o.kind() == OpKind.ATTENTION) {
+                    return o.flops() / 100e12 + o.bytes() / 1e12;
+                  }
+                  return product
+                      ? Math.max(o.flops() / 100e12, read / 1e12) + o.activationBytes() / 1e12
+                      : o.bytes() / 1e12;
                 })
             .sum();
     Roofline r = Roofline.of(DEVICE, Precision.BF16, constants());
@@ -86,14 +96,25 @@ class EstimatorTest {
     PassCost pass =
         CostModel.decode(model("tiny"), StorageTypes.of(Precision.BF16, DType.BF16), 1, 100);
     double ideal = seconds(pass, constants());
+    long products =
+        pass.ops().stream()
+            .filter(o -> o.kind() == OpKind.MATMUL || o.kind() == OpKind.ATTENTION)
+            .mapToLong(OpCost::launches)
+            .sum();
+    assertTrue(products > 0 && products < pass.launches());
     assertEquals(
-        ideal + pass.launches() * 1e-5,
-        seconds(pass, constants(Coefficient.LAUNCH_SECONDS, 1e-5)),
+        ideal + products * 1e-5, seconds(pass, constants(Coefficient.LAUNCH_SECONDS, 1e-5)), 1e-12);
+    assertEquals(
+        ideal + (pass.launches() - products) * 1e-5,
+        seconds(pass, constants(Coefficient.SMALL_LAUNCH_SECONDS, 1e-5)),
         1e-12);
     assertEquals(ideal + 0.25, seconds(pass, constants(Coefficient.PASS_SECONDS, 0.25)), 1e-12);
     double halfBandwidth = seconds(pass, constants(Coefficient.WEIGHT_BANDWIDTH_EFFICIENCY, 0.5));
     double matmulBytes =
-        pass.ops().stream().filter(o -> o.kind() == OpKind.MATMUL).mapToLong(o -> o.bytes()).sum();
+        pass.ops().stream()
+            .filter(o -> o.kind() == OpKind.MATMUL)
+            .mapToLong(OpCost::weightBytes)
+            .sum();
     assertEquals(ideal + matmulBytes / 1e12, halfBandwidth, 1e-12);
   }
 
@@ -122,7 +143,17 @@ class EstimatorTest {
     long set = pass.weightBytes() + pass.kvReadBytes();
     double without = seconds(pass, constants());
     assertTrue(seconds(pass, constants(), withCache(set)) < 0.6 * without);
-    assertEquals(without, seconds(pass, constants(), withCache(set - 1)));
+    // Half of it fits: an eighth is read from the cache, twice as fast as from memory.
+    double read = 0;
+    for (OpCost o : pass.ops()) {
+      boolean product = o.kind() == OpKind.MATMUL || o.kind() == OpKind.ATTENTION;
+      read += product ? (o.bytes() - o.activationBytes()) / 1e12 : 0;
+    }
+    double half = seconds(pass, constants(), withCache(set / 2));
+    assertEquals(without - read / 8 / 2, half, 0.01 * without);
+    assertEquals(without, seconds(pass, constants(), withCache(1)), 1e-3 * without);
+    Constants slow = constants(Coefficient.CACHE_BANDWIDTH_EFFICIENCY, 0.25);
+    assertTrue(seconds(pass, slow, withCache(set)) > 1.4 * without);
   }
 
   private static Device withCache(long bytes) {

@@ -95,6 +95,7 @@ public final class Rows {
             0.11,
             0.95,
             0.9,
+            0.02,
             Utilization.RULE,
             Utilization.Verdict.ABOVE,
             Utilization.Verdict.BELOW),
