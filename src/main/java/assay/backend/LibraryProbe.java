@@ -24,4 +24,14 @@ public interface LibraryProbe {
    * @param out I32 [n, out]
    */
   void multiplyIntegers(Tensor x, Tensor weight, Tensor out);
+
+  /**
+   * Enqueues the library's product of e4m3 matrices, out = x·weightᵀ with sums in fp32.
+   *
+   * @param x F8E4M3 [n, in], in and the row stride multiples of 16
+   * @param weight F8E4M3 [out, in], out a multiple of 16 too
+   * @param out BF16 [n, out]
+   * @return false, having done nothing, where the card or its library has no such product
+   */
+  boolean multiplyF8(Tensor x, Tensor weight, Tensor out);
 }

@@ -50,6 +50,7 @@ final class DeviceCommand implements Runnable {
       Map<Precision, Ceilings> ceilings,
       Map<Precision, List<CeilingMeter.GemmSize>> sizes,
       OptionalDouble integerOpsPerSecond,
+      OptionalDouble f8FlopsPerSecond,
       OptionalDouble copyBytesPerSecond,
       List<String> missing) {
     Backend device() {
@@ -76,6 +77,7 @@ final class DeviceCommand implements Runnable {
     Map<Precision, Ceilings> ceilings = new LinkedHashMap<>();
     Map<Precision, List<CeilingMeter.GemmSize>> sizes = new EnumMap<>(Precision.class);
     OptionalDouble integers = OptionalDouble.empty();
+    OptionalDouble f8 = OptionalDouble.empty();
     OptionalDouble copies = OptionalDouble.empty();
     if (!device.info().isStandIn()) {
       CeilingMeter.Effort effort = CeilingMeter.Effort.usual(device);
@@ -90,10 +92,11 @@ final class DeviceCommand implements Runnable {
       }
       LibraryCeilings library = new LibraryCeilings(device, effort);
       integers = library.integerOpsPerSecond();
+      f8 = library.f8FlopsPerSecond();
       copies = library.copyBytesPerSecond();
     }
     return new Found(
-        chosen, environment, gpu, ceilings, sizes, integers, copies, missing(chosen, gpu));
+        chosen, environment, gpu, ceilings, sizes, integers, f8, copies, missing(chosen, gpu));
   }
 
   private static List<String> missing(Devices.Chosen chosen, @Nullable GpuInspection gpu) {
@@ -137,6 +140,7 @@ final class DeviceCommand implements Runnable {
         });
     document.put("precisions", precisions);
     f.integerOpsPerSecond.ifPresent(v -> document.put("int8_gemm_ops_per_second", v));
+    f.f8FlopsPerSecond.ifPresent(v -> document.put("f8_gemm_flops_per_second", v));
     f.copyBytesPerSecond.ifPresent(v -> document.put("device_copy_bytes_per_second", v));
     document.put("missing", f.missing);
     common.out().println(ResultJson.mapper().writeValueAsString(document));
@@ -188,6 +192,10 @@ final class DeviceCommand implements Runnable {
     t.print(out, "  ");
     if (f.integerOpsPerSecond.isPresent()) {
       out.printf("  int8 × int8 → int32: %s%n", rate(f.integerOpsPerSecond.getAsDouble(), "OP/s"));
+    }
+    if (f.f8FlopsPerSecond.isPresent()) {
+      out.printf(
+          "  e4m3 × e4m3 (cuBLASLt): %s%n", rate(f.f8FlopsPerSecond.getAsDouble(), "FLOP/s"));
     }
     Ceilings c = f.ceilings.values().iterator().next();
     out.printf(

@@ -64,6 +64,34 @@ public final class LibraryCeilings {
     }
   }
 
+  /** Products of e4m3 matrices: FLOP/s; empty also where the card has none. */
+  public OptionalDouble f8FlopsPerSecond() {
+    TensorPlan plan = new TensorPlan();
+    plan.allocate(DType.F8E4M3, SIDE, SIDE);
+    plan.allocate(DType.F8E4M3, SIDE, SIDE);
+    plan.allocate(DType.BF16, SIDE, SIDE);
+    if (!(backend instanceof LibraryProbe library) || !fits(plan.reservedBytes())) {
+      return OptionalDouble.empty();
+    }
+    SessionShape session = session();
+    long scratch = TensorPlan.padded(backend.workspaceBytes(session));
+    try (Arena workspace = backend.newArena(MemoryCategory.WORKSPACE, scratch);
+        Arena arena = backend.newArena(MemoryCategory.ACTIVATIONS, plan.reservedBytes())) {
+      backend.reserveWorkspace(session, workspace);
+      Tensor x = arena.allocate(DType.F8E4M3, SIDE, SIDE);
+      Tensor w = arena.allocate(DType.F8E4M3, SIDE, SIDE);
+      Tensor y = arena.allocate(DType.BF16, SIDE, SIDE);
+      randomBytes(x);
+      randomBytes(w);
+      if (!library.multiplyF8(x, w, y)) {
+        return OptionalDouble.empty();
+      }
+      double seconds =
+          FastestRun.seconds(backend, sampleSeconds, () -> library.multiplyF8(x, w, y));
+      return OptionalDouble.of(2.0 * SIDE * SIDE * SIDE / seconds);
+    }
+  }
+
   private static SessionShape session() {
     ModelConfig config =
         ModelConfig.builder("ceiling", "llama")
@@ -105,6 +133,10 @@ public final class LibraryCeilings {
       MemorySegment staging = scratch.allocate((long) rows * t.columns(), 64);
       for (int r = 0; r < rows; r++) {
         random.nextBytes(row);
+        // Without the highest bits: neither NaN nor very large as e4m3.
+        for (int i = 0; i < row.length; i++) {
+          row[i] &= (byte) 0xbf;
+        }
         MemorySegment.copy(
             row, 0, staging, ValueLayout.JAVA_BYTE, (long) r * row.length, row.length);
       }

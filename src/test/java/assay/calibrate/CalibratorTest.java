@@ -185,6 +185,22 @@ class CalibratorTest {
             .contains("several devices"));
   }
 
+  /** Times of the tests' stand-in for a GPU mean nothing, whoever stored them. */
+  @Test
+  void rowsOfAStandInAreRefused() {
+    List<ResultRow> rows = new ArrayList<>(rows(0.01));
+    String line = lines(0).getFirst();
+    String standIn =
+        line.replaceFirst(
+            "\"environment\":\\{", "\"environment\":{\"facts\":{\"stand_in\":\"true\"},");
+    assertTrue(!standIn.equals(line));
+    rows.add(ResultsReader.parse(standIn));
+    assertTrue(
+        assertThrows(UserError.class, () -> Calibrator.calibrate(rows, Set.of()))
+            .getMessage()
+            .startsWith("rows of a stand-in for tests"));
+  }
+
   /** A row's facts name its shape, also where its name is no preset. */
   @Test
   void shapesAreRecognisedByTheirCount() {

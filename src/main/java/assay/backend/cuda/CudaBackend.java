@@ -65,6 +65,7 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
   private final StoredAttention stored;
   private final MatrixOps matrices;
   private final LargeProducts products;
+  private final F8Products f8Products;
   private final WeightTransfers weights;
   private final TokenOps tokens;
   private final DeviceRandom random;
@@ -99,7 +100,8 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
       stored = new StoredAttention(table, attention, blas, scratch);
       matrices = new MatrixOps(table, p.multiprocessors(), tensorCores);
       tokens = new TokenOps(table);
-      products = new LargeProducts(table, matrices, blas, scratch, null);
+      f8Products = owned(new F8Products(context, memory, scratch, staging));
+      products = new LargeProducts(table, matrices, blas, scratch);
       weights = new WeightTransfers(context, memory, staging, matrices, scratch);
       random = owned(new DeviceRandom(context, memory, matrices, tokens, scratch, staging));
       facts.opened(memory);
@@ -297,6 +299,11 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
   @Override
   public void multiplyIntegers(Tensor x, Tensor weight, Tensor out) {
     products.multiplyIntegers(x, weight, out);
+  }
+
+  @Override
+  public boolean multiplyF8(Tensor x, Tensor weight, Tensor out) {
+    return f8Products.multiply(x, weight, out);
   }
 
   // ---- order and time

@@ -3,12 +3,10 @@ package assay.backend.cuda;
 import assay.backend.OpShapes;
 import assay.model.DType;
 import assay.tensor.Tensor;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Products with many rows: the library's, directly where x and the weight share a type; else from a
- * panel of the weight in x's type, a range of its rows at a time; e4m3 weights by cuBLASLt where
- * the card multiplies them.
+ * panel of the weight in x's type, a range of its rows at a time.
  *
  * <p>8- and 4-bit blocks have a scale for every 32 elements of the inner dimension, so no integer
  * product of whole rows can be exact: they are multiplied in 16 bits.
@@ -19,19 +17,12 @@ final class LargeProducts {
   private final MatrixOps matrices;
   private final Blas blas;
   private final CudaScratch scratch;
-  private final @Nullable Fp8Products fp8;
 
-  LargeProducts(
-      KernelTable table,
-      MatrixOps matrices,
-      Blas blas,
-      CudaScratch scratch,
-      @Nullable Fp8Products fp8) {
+  LargeProducts(KernelTable table, MatrixOps matrices, Blas blas, CudaScratch scratch) {
     this.table = table;
     this.matrices = matrices;
     this.blas = blas;
     this.scratch = scratch;
-    this.fp8 = fp8;
   }
 
   /** {@link assay.backend.Backend#matmul}. */
@@ -44,7 +35,7 @@ final class LargeProducts {
     useWorkspace();
     if (weight.type() == x.type()) {
       product(x, matrix(weight), weight.rows(), matrix(out), accumulate);
-    } else if (fp8 == null || !fp8.multiply(x, weight, out, accumulate)) {
+    } else {
       byPanels(x, weight, out, accumulate);
     }
   }

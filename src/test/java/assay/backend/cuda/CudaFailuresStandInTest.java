@@ -331,6 +331,61 @@ class CudaFailuresStandInTest {
     }
   }
 
+  /** What no operation of a model uses: it is only measured as a ceiling, but it must be right. */
+  @Test
+  void theLibrarysOwnProductsAreExact() {
+    try (CudaBackend backend = StandIn.open();
+        Arena arena = backend.newArena(MemoryCategory.ACTIVATIONS, 1 << 20);
+        var host = java.lang.foreign.Arena.ofConfined()) {
+      int n = 3;
+      int in = 32;
+      int out = 16;
+      byte[] x = new byte[n * in];
+      byte[] w = new byte[out * in];
+      new java.util.Random(5).nextBytes(x);
+      new java.util.Random(6).nextBytes(w);
+      Tensor xs = arena.allocate(DType.I8, n, in);
+      Tensor ws = arena.allocate(DType.I8, out, in);
+      Tensor ys = arena.allocate(DType.I32, n, out);
+      backend.write(xs, host.allocateFrom(java.lang.foreign.ValueLayout.JAVA_BYTE, x));
+      backend.write(ws, host.allocateFrom(java.lang.foreign.ValueLayout.JAVA_BYTE, w));
+      backend.multiplyIntegers(xs, ws, ys);
+      var y = host.allocate(java.lang.foreign.ValueLayout.JAVA_INT, (long) n * out);
+      backend.read(ys, y);
+      for (int r = 0; r < n; r++) {
+        for (int c = 0; c < out; c++) {
+          int sum = 0;
+          for (int i = 0; i < in; i++) {
+            sum += x[r * in + i] * w[c * in + i];
+          }
+          assertEquals(
+              sum, y.getAtIndex(java.lang.foreign.ValueLayout.JAVA_INT, (long) r * out + c));
+        }
+      }
+      // 1.0 and 2.0 in e4m3: every element is 2 · in, exact in bf16.
+      java.util.Arrays.fill(x, (byte) 0x38);
+      java.util.Arrays.fill(w, (byte) 0x40);
+      Tensor xf = arena.allocate(DType.F8E4M3, n, in);
+      Tensor wf = arena.allocate(DType.F8E4M3, out, in);
+      Tensor yf = arena.allocate(DType.BF16, n, out);
+      backend.write(xf, host.allocateFrom(java.lang.foreign.ValueLayout.JAVA_BYTE, x));
+      backend.write(wf, host.allocateFrom(java.lang.foreign.ValueLayout.JAVA_BYTE, w));
+      assertTrue(backend.multiplyF8(xf, wf, yf));
+      var bf16 = host.allocate(java.lang.foreign.ValueLayout.JAVA_SHORT, (long) n * out);
+      backend.read(yf, bf16);
+      assertEquals(
+          Float.floatToIntBits(64f) >>> 16,
+          bf16.getAtIndex(java.lang.foreign.ValueLayout.JAVA_SHORT, (long) n * out - 1));
+      Tensor odd = arena.allocate(DType.F8E4M3, 13, in);
+      assertTrue(!backend.multiplyF8(xf, odd, arena.allocate(DType.BF16, n, 13)));
+      Tensor copy = arena.allocate(DType.I32, n, out);
+      backend.copy(ys, copy);
+      var z = host.allocate(java.lang.foreign.ValueLayout.JAVA_INT, (long) n * out);
+      backend.read(copy, z);
+      assertEquals(-1, y.mismatch(z));
+    }
+  }
+
   @Test
   void samplingSeesTheDevice() throws InterruptedException {
     try (CudaBackend backend = StandIn.open();
