@@ -63,7 +63,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
 
   /** So many threads, the fastest kernels that this processor runs. */
   public CpuBackend(int threads) {
-    this(threads, bestKernels(threads));
+    this(threads, bestKernels());
   }
 
   /** So many threads and these kernels, which it closes. */
@@ -87,7 +87,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     sweep = new ReadSweep(workers);
   }
 
-  private static Kernels bestKernels(int threads) {
+  private static Kernels bestKernels() {
     Kernels generated = GeneratedKernels.createIfSupported();
     return generated != null ? generated : new VectorKernels();
   }
