@@ -121,42 +121,48 @@ class CalibrateCommandTest {
     assertEquals(1, err.toString().lines().count(), err.toString());
   }
 
-  /** Both predictions stand in the row and in the table, and a foreign calibration is marked. */
+  /**
+   * Both predictions stand in the row and in the table; a foreign calibration is marked in both.
+   */
   @Test
   void runShowsBothPredictions() throws IOException {
     String stored = Files.readString(SWEEP.resolveSibling("calibration.json"));
-    Path calibration = file("calibration.json", stored);
+    Path calibration =
+        file("foreign.json", stored.replace("\"name\" : \"AMD EPYC\"", "\"name\" : \"Another\""));
     Path results = folder.resolve("run");
-    String[] run = {
-      "run",
-      "builtin",
-      "--precision",
-      "fp16",
-      "--prompt",
-      "9",
-      "--generate",
-      "3",
-      "--device",
-      "cpu",
-      "--calibration",
-      calibration.toString(),
-      "--out",
-      results.toString()
-    };
-    assertEquals(0, execute(run), err.toString());
+    String model =
+        file(
+                "small.json",
+                """
+                {"model_type":"llama","num_hidden_layers":1,"hidden_size":64,"intermediate_size":96,
+                 "num_attention_heads":4,"num_key_value_heads":2,"vocab_size":97,
+                 "max_position_embeddings":64,"rms_norm_eps":1e-5,"tie_word_embeddings":false}
+                """)
+            .toString();
+    int code =
+        execute(
+            "run",
+            model,
+            "--precision",
+            "fp32",
+            "--prompt",
+            "9",
+            "--generate",
+            "3",
+            "--device",
+            "cpu",
+            "--calibration",
+            calibration.toString(),
+            "--out",
+            results.toString());
+    assertEquals(0, code, err.toString());
     assertTrue(out.toString().contains("calibrated"), out.toString());
     ResultRow row = ResultsReader.read(List.of(results)).rows().getFirst();
     assertTrue(row.estimate().calibration() == null, "the defaults' prediction stays");
     assertTrue(row.calibrated().calibration().startsWith("calibration of "), "" + row.calibrated());
     assertEquals(row.estimate().weightsBytes(), row.calibrated().weightsBytes());
     assertTrue(row.calibrated().prefillSeconds() > 0);
-
-    Files.writeString(
-        calibration, stored.replace("\"name\" : \"AMD EPYC\"", "\"name\" : \"Another\""));
-    run[run.length - 1] = folder.resolve("foreign").toString();
-    assertEquals(0, execute(run), err.toString());
     assertTrue(err.toString().contains("! the calibration is of Another"), err.toString());
-    ResultRow foreign = ResultsReader.read(List.of(folder.resolve("foreign"))).rows().getFirst();
-    assertTrue(foreign.warnings().getFirst().contains("another device"), "" + foreign.warnings());
+    assertTrue(row.warnings().getFirst().contains("another device"), "" + row.warnings());
   }
 }
