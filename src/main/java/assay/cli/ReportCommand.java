@@ -1,6 +1,8 @@
 package assay.cli;
 
+import assay.calibrate.Calibration;
 import assay.calibrate.CalibrationFile;
+import assay.calibrate.Recalibration;
 import assay.model.UserError;
 import assay.report.HtmlReport;
 import assay.report.LedgerFile;
@@ -62,7 +64,7 @@ final class ReportCommand implements Callable<Integer> {
   @Option(
       names = "--calibration",
       paramLabel = "FILE",
-      description = "Show its constants and its errors before and after.")
+      description = "Show what it predicts beside the defaults, its constants and its errors.")
   private @Nullable Path calibration;
 
   @Option(
@@ -79,11 +81,12 @@ final class ReportCommand implements Callable<Integer> {
     if (contents.rows().isEmpty() && contents.comparisons().isEmpty()) {
       throw new UserError("no usable row in " + results + ": nothing to render");
     }
+    Calibration fitted = calibration == null ? null : CalibrationFile.read(calibration);
     ReportInput input =
         new ReportInput(
-            contents.rows(),
+            fitted == null ? contents.rows() : Recalibration.of(fitted, contents.rows()),
             contents.comparisons(),
-            calibration == null ? null : CalibrationFile.read(calibration),
+            fitted,
             claims == null ? List.of() : LedgerFile.read(claims),
             made());
     List<Path> written = write(input, folder());

@@ -27,7 +27,11 @@ final class Report {
             "time",
             "Time: predicted and measured",
             "Above the line 1 a prediction is too slow, below it too fast. Hollow marks use default"
-                + " constants, filled ones a calibration.",
+                + " constants, filled ones a calibration"
+                + (in.calibration() == null
+                    ? "."
+                    : ", which was fitted to some of these rows: how far it can be trusted"
+                        + " elsewhere stands under Calibration."),
             List.of("prefill-error", "decode-error"),
             List.of(t.times())));
     all.add(

@@ -97,6 +97,31 @@ public record ResultRow(
         command);
   }
 
+  /** The same row with what fitted constants predict. */
+  public ResultRow withCalibrated(Prediction prediction) {
+    return new ResultRow(
+        schema,
+        id,
+        time,
+        environment,
+        model,
+        precision,
+        workload,
+        rules,
+        estimate,
+        prediction,
+        valid,
+        check,
+        measured,
+        ceilings,
+        utilization,
+        operations,
+        samples,
+        arithmetic,
+        warnings,
+        command);
+  }
+
   /** What matrix products really computed in, which the precision's name does not say. */
   public record Arithmetic(String prefill, String decode) {}
 

@@ -230,6 +230,8 @@ class EstimatorPageIT {
     assertEquals(0, browser.eval("document.querySelectorAll('th:not([scope])').length").asInt());
     browser.size(390, 844);
     browser.await("document.documentElement.scrollWidth <= 390");
+    browser.pictures("estimate", 2000);
+    browser.media("screen", "light");
     browser.size(1280, 900);
   }
 

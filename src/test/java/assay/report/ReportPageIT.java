@@ -1,7 +1,6 @@
 package assay.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -180,7 +179,7 @@ class ReportPageIT {
   }
 
   @Test
-  void aPhoneAndPaperAndTheDark() throws IOException {
+  void aPhoneAndPaperAndTheDark() {
     browser.size(390, 844);
     browser.open(page);
     browser.await("document.documentElement.scrollWidth <= 390");
@@ -199,27 +198,7 @@ class ReportPageIT {
     browser.media("print", "dark");
     assertEquals("rgb(255, 255, 255)", text(background));
     assertEquals("none", text("getComputedStyle(document.getElementById('filters')).display"));
-    String pictures = System.getenv("ASSAY_PICTURES");
-    if (pictures != null) {
-      pictures(Path.of(pictures));
-    }
+    browser.pictures("report", 3000);
     nothingWentWrong();
-  }
-
-  /** ASSAY_PICTURES=FOLDER keeps what the page looks like, for people. */
-  private static void pictures(Path to) throws IOException {
-    Files.createDirectories(to);
-    browser.media("print", "light");
-    browser.size(800, 3000);
-    browser.screenshot(to.resolve("print.png"));
-    browser.media("screen", "dark");
-    browser.size(1280, 2200);
-    browser.open(page);
-    browser.screenshot(to.resolve("dark.png"));
-    browser.media("screen", "light");
-    browser.size(390, 3000);
-    browser.open(page);
-    browser.screenshot(to.resolve("phone.png"));
-    assertFalse(Files.size(to.resolve("phone.png")) < 1000);
   }
 }

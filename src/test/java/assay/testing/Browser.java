@@ -251,11 +251,28 @@ public final class Browser implements AutoCloseable {
     send("Emulation.setEmulatedMedia", Map.of("media", media, "features", List.of(scheme)));
   }
 
-  /** A picture of the window. */
-  public void screenshot(Path png) {
-    String data = send("Page.captureScreenshot", Map.of("format", "png")).get("data").asString();
+  /**
+   * Where ASSAY_PICTURES names a folder, what the page looks like there, for people: on the screen
+   * in light and dark, on a phone and on paper.
+   */
+  public void pictures(String name, int height) {
+    String folder = System.getenv("ASSAY_PICTURES");
+    if (folder != null) {
+      picture(Path.of(folder, name + "-light.png"), 1280, height, "screen", "light");
+      picture(Path.of(folder, name + "-dark.png"), 1280, height, "screen", "dark");
+      picture(Path.of(folder, name + "-phone.png"), 390, height, "screen", "light");
+      picture(Path.of(folder, name + "-paper.png"), 800, height, "print", "light");
+    }
+  }
+
+  private void picture(Path png, int width, int height, String media, String colors) {
+    size(width, height);
+    media(media, colors);
+    eval("new Promise(yes => setTimeout(() => yes(1), 700))"); // plots follow the window
+    JsonNode shot = send("Page.captureScreenshot", Map.of("format", "png"));
     try {
-      Files.write(png, Base64.getDecoder().decode(data));
+      Files.createDirectories(png.getParent());
+      Files.write(png, Base64.getDecoder().decode(shot.get("data").asString()));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
