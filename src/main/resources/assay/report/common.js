@@ -29,7 +29,7 @@ const A = {};
       if (v >= 2 * size) return A.digits(v / size) + ' ' + unit;
     return A.digits(v) + ' s';
   };
-  A.percent = v => v == null ? '–' : (100 * v).toFixed(Math.abs(v) < 0.1 ? 1 : 0) + ' %';
+  A.percent = v => v == null ? '–' : v === 0 ? '0 %' : (100 * v).toFixed(Math.abs(v) < 0.1 ? 1 : 0) + ' %';
   // An element; text never becomes markup.
   A.el = (tag, attributes, ...children) => {
     const e = document.createElement(tag);
