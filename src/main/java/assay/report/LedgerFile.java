@@ -74,8 +74,8 @@ public final class LedgerFile {
   }
 
   private static String number(double v) {
-    if (v != 0 && Math.abs(v) < 1e-4) {
-      return "%.3g".formatted(v);
+    if (v != 0 && (Math.abs(v) < 1e-4 || Math.abs(v) >= 1e18)) {
+      return "%.3e".formatted(v);
     }
     return Math.abs(v) >= 1e5 ? Quantity.format(v, "") : Quantity.digits(v);
   }
