@@ -316,7 +316,11 @@ final class CompareCommand implements Runnable {
         any.strideTokens(),
         randomText
             ? " (random ids: no perplexity)"
-            : stories ? " of the built-in generator's stories" : "");
+            : stories
+                ? model.equals(BuiltinModel.NAME)
+                    ? " of stories that it was not trained on"
+                    : " of the built-in generator's stories"
+                : "");
     w.printf(
         "%-16s %12s %9s %9s %11s %11s %8s %11s %s%n",
         "",
