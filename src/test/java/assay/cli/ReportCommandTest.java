@@ -109,6 +109,7 @@ class ReportCommandTest {
         List.of("launch_seconds"),
         Map.of("fp32", 5),
         List.of(new Calibration.HeldOut("fp32", "prefill", 2, 5, 0.2, 0.04)),
+        List.of(),
         Map.of(),
         List.of());
   }
