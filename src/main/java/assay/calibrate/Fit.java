@@ -8,7 +8,9 @@ import assay.estimate.Roofline;
 import assay.model.Precision;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.apache.commons.math3.exception.MathIllegalStateException;
 import org.apache.commons.math3.fitting.leastsquares.LeastSquaresBuilder;
@@ -224,20 +226,20 @@ final class Fit {
   /** Residuals of the rows that a precision's constants concern, all for null; others stay. */
   private void residuals(double[] u, @Nullable Precision only, double[] out) {
     Constants constants = at(u);
-    Roofline[] rooflines = new Roofline[Precision.values().length];
+    Map<Precision, Roofline> rooflines = new EnumMap<>(Precision.class);
     for (int i = 0; i < rows.size(); i++) {
       Observation o = rows.get(i);
       Precision p = o.precision();
       if (only != null && only != p) {
         continue;
       }
-      Roofline r = rooflines[p.ordinal()];
+      Roofline r = rooflines.get(p);
       if (r == null) {
         r = Roofline.of(device, p, constants);
         if (r == null) {
           throw new IllegalStateException("no roofline of " + device.name());
         }
-        rooflines[p.ordinal()] = r;
+        rooflines.put(p, r);
       }
       out[2 * i] = residual(r.seconds(o.prefill()), o.prefillSeconds());
       out[2 * i + 1] = o.decode() == null ? 0 : residual(r.seconds(o.decode()), o.decodeSeconds());

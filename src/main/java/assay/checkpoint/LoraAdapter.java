@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.TreeMap;
@@ -214,7 +215,8 @@ public final class LoraAdapter implements AdapterSource, AutoCloseable {
 
   private static float[] values(SafetensorsFile.Entry e) {
     float[] out = new float[Math.toIntExact(e.elements())];
-    BlockFormat.decodeRow(e.type(), e.data(), 0, out.length, out, 0);
+    BlockFormat.decodeRow(
+        Objects.requireNonNull(e.type(), e.name()), e.data(), 0, out.length, out, 0);
     return out;
   }
 

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -65,7 +66,7 @@ final class LoraConfig {
     try {
       return new LoraConfig(file.toString(), json);
     } catch (UserError e) {
-      throw e.getMessage().startsWith(file.toString())
+      throw String.valueOf(e.getMessage()).startsWith(file.toString())
           ? e
           : new UserError(file + ": " + e.getMessage());
     }
@@ -231,7 +232,7 @@ final class LoraConfig {
 
     boolean matches(String name) {
       try {
-        return pattern.matcher(new Counted(name, new int[1])).matches();
+        return pattern.matcher(new Counted(name, new AtomicInteger())).matches();
       } catch (TooManyStepsException | StackOverflowError e) {
         throw new UserError("the pattern '" + shortened(text) + "' takes too long to match");
       }
@@ -246,10 +247,10 @@ final class LoraConfig {
       private static final long serialVersionUID = 1L;
     }
 
-    private record Counted(String text, int[] steps) implements CharSequence {
+    private record Counted(String text, AtomicInteger steps) implements CharSequence {
       @Override
       public char charAt(int index) {
-        if (++steps[0] > MAX_STEPS) {
+        if (steps.incrementAndGet() > MAX_STEPS) {
           throw new TooManyStepsException();
         }
         return text.charAt(index);

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class MergedWeights implements WeightSource {
   /** The part of a module that one matrix takes: rows [firstRow, …) of its B. */
+  @SuppressWarnings("ArrayRecordComponent") // private, never compared
   private record Part(AdapterShape.Module module, float[] down, float[] up, int firstRow) {}
 
   private final WeightSource base;

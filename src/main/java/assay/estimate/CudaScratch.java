@@ -39,7 +39,7 @@ final class CudaScratch {
   private static long attention(ModelConfig c, SessionSize s) {
     long group = c.nHeads() / c.nKvHeads();
     long together = group == 1 ? 1 : group <= 4 ? 4 : 8;
-    long blocks = s.batch() * c.nKvHeads() * up(group, together);
+    long blocks = (long) s.batch() * c.nKvHeads() * up(group, together);
     long wanted = up(2 * MULTIPROCESSORS, blocks);
     long most = Math.min(MOST_SPLITS, up(s.contextTokens(), LEAST_KEYS));
     return 4L * s.batch() * c.nHeads() * Math.clamp(wanted, 1, most) * (c.headDim() + 2);

@@ -174,11 +174,16 @@ public final class TimedRuns {
           "other processes used %.0f %% of the processors while this was timed"
               .formatted(100 * others));
     }
+    // No conditional expression: it would unbox an absent figure.
+    Double busy = DeviceWatch.busy(samples);
+    if (host) {
+      busy = load.own();
+    }
     return new Result(
         Statistics.times(prefill),
         decode == null ? null : Statistics.times(decode),
         new Samples(prefill, decode, warmupRuns),
-        host ? load.own() : DeviceWatch.busy(samples),
+        busy,
         host ? others : null,
         samples,
         withoutRecording,

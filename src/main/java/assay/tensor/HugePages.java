@@ -96,7 +96,8 @@ public final class HugePages {
           MemorySegment.ofAddress(address).reinterpret(mapped, owner, s -> unmap(address, mapped));
       long aligned = (address + PAGE_BYTES - 1) & -PAGE_BYTES;
       MemorySegment block = all.asSlice(aligned - address, bytes);
-      int refused = (int) Libc.MADVISE.invokeExact(aligned, bytes, MADV_HUGEPAGE);
+      // Advice: where it is refused the pages are small ones, which describe() tells by itself.
+      int ignored = (int) Libc.MADVISE.invokeExact(aligned, bytes, MADV_HUGEPAGE);
       // Now, lest the first passes pay for it. Kernels before 5.14 lack the call.
       int missing = (int) Libc.MADVISE.invokeExact(aligned, bytes, MADV_POPULATE_WRITE);
       if (missing != 0) {
