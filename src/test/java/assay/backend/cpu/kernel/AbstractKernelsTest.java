@@ -259,7 +259,7 @@ abstract class AbstractKernelsTest {
       MemorySegment floats = arena.allocate(4L * count, 64);
       for (int i = 0; i < count; i++) {
         floats.setAtIndex(
-            ValueLayout.JAVA_INT, i, i / lower.length << 16 | lower[i % lower.length]);
+            ValueLayout.JAVA_INT, i, ((i / lower.length) << 16) | lower[i % lower.length]);
       }
       MemorySegment shorts = arena.allocate(2L * count, 64);
       MemorySegment back = arena.allocate(4L * count, 64);
