@@ -1,5 +1,6 @@
 package assay.checkpoint;
 
+import assay.model.Activation;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.PositionKind;
@@ -41,8 +42,19 @@ public final class GgufExport {
     this.config = this.source.config();
     this.type = type;
     this.architecture = architecture(config);
+    checkActivation();
     if (type != null && !TYPES.contains(type)) {
       throw new UserError("cannot write matrices as " + type + ": expected one of " + TYPES);
+    }
+  }
+
+  /** GGUF has no key for it: every reader takes the one of the architecture. */
+  private void checkActivation() {
+    Activation implied = architecture.equals("gpt2") ? Activation.GELU_TANH : Activation.SILU;
+    if (config.activation() != implied) {
+      throw new UserError(
+          "%s: the activation %s cannot be written as GGUF: its architecture %s means %s"
+              .formatted(config.name(), config.activation(), architecture, implied));
     }
   }
 

@@ -24,8 +24,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 class HuggingFaceExportTest {
   @TempDir private Path folder;
 
+  /** Those that come back as they were; a normalised head is written normalised, see below. */
   static List<Golden> models() {
-    return Golden.all();
+    return Golden.all().stream().filter(g -> !g.name().startsWith("baichuan2")).toList();
   }
 
   @ParameterizedTest
