@@ -36,8 +36,11 @@ class LateHelpersTest {
   void decodeIsTheSame(Precision precision) {
     AtomicInteger sleeps = new AtomicInteger();
     int[][] alone = generate(new CpuBackend(1, kernels()), precision);
-    int[][] late = generate(new CpuBackend(3, sleepy(kernels(), sleeps)), precision);
-    assertArrayEquals(alone[0], late[0]);
+    // Whether a helper comes in time for a chunk, on a busy machine, is chance: until one has.
+    for (int attempt = 0; attempt < 100 && sleeps.get() == 0; attempt++) {
+      int[][] late = generate(new CpuBackend(3, sleepy(kernels(), sleeps)), precision);
+      assertArrayEquals(alone[0], late[0]);
+    }
     assertTrue(sleeps.get() > 0, "no helper took part: nothing was tested");
   }
 
@@ -70,7 +73,7 @@ class LateHelpersTest {
             new Class<?>[] {Kernels.class},
             (proxy, method, args) -> {
               boolean helper = Thread.currentThread().getName().startsWith("assay-worker-");
-              boolean sleep = helper && ThreadLocalRandom.current().nextInt(20) == 0;
+              boolean sleep = helper && ThreadLocalRandom.current().nextInt(8) == 0;
               if (sleep) {
                 sleeps.incrementAndGet();
                 LockSupport.parkNanos(300_000);
