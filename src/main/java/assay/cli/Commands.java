@@ -26,6 +26,7 @@ final class Commands {
         new GenerateCommand(),
         new TrainCommand(),
         new ConvertCommand(),
-        new ModelsCommand());
+        new ModelsCommand(),
+        new CountersCommand());
   }
 }

@@ -8,12 +8,16 @@ import assay.measure.Environments;
 import assay.measure.LibraryCeilings;
 import assay.measure.Predictions;
 import assay.model.Precision;
+import assay.model.UserError;
 import assay.results.Ceilings;
 import assay.results.Environment;
 import assay.results.ResultJson;
 import assay.units.Bytes;
 import assay.units.Quantity;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -42,6 +46,12 @@ final class DeviceCommand implements Runnable {
       description = "Threads on a CPU; one per core unless given.")
   private @Nullable Integer threads;
 
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      description = "Also writes the JSON document to a file.")
+  private @Nullable Path out;
+
   /** Everything that was found. */
   private record Found(
       Devices.Chosen chosen,
@@ -62,8 +72,13 @@ final class DeviceCommand implements Runnable {
   public void run() {
     try (Devices.Chosen chosen = Devices.choose(common, threads)) {
       Found found = look(chosen);
+      String document = ResultJson.mapper().writeValueAsString(document(found));
+      if (out != null) {
+        write(document, out);
+      }
       if (common.json) {
-        json(found);
+        common.out().println(document);
+        common.out().flush();
       } else {
         print(common.out(), found);
       }
@@ -118,7 +133,15 @@ final class DeviceCommand implements Runnable {
     return out;
   }
 
-  private void json(Found f) {
+  private static void write(String document, Path file) {
+    try {
+      Files.writeString(file, document + "\n");
+    } catch (IOException e) {
+      throw new UserError("cannot write %s: %s; expected a writable place".formatted(file, e));
+    }
+  }
+
+  private static Map<String, Object> document(Found f) {
     Backend device = f.device();
     Map<String, Object> document = new LinkedHashMap<>();
     document.put("device", f.chosen.why());
@@ -143,14 +166,14 @@ final class DeviceCommand implements Runnable {
     f.f8FlopsPerSecond.ifPresent(v -> document.put("f8_gemm_flops_per_second", v));
     f.copyBytesPerSecond.ifPresent(v -> document.put("device_copy_bytes_per_second", v));
     document.put("missing", f.missing);
-    common.out().println(ResultJson.mapper().writeValueAsString(document));
-    common.out().flush();
+    return document;
   }
 
   private static void print(PrintWriter out, Found f) {
     Environment e = f.environment;
     out.println("Device: " + f.chosen.why());
-    out.printf("  %s, %s cores, %s threads%n", e.cpu(), e.cores(), e.threads());
+    String threads = e.threads() == null ? "" : ", %s threads".formatted(e.threads());
+    out.printf("  %s, %s cores%s%n", e.cpu(), e.cores(), threads);
     if (f.gpu == null) {
       out.printf("  %s %s%n", e.implementation(), e.facts());
     } else {
@@ -180,7 +203,8 @@ final class DeviceCommand implements Runnable {
   }
 
   private static void printCeilings(PrintWriter out, Found f) {
-    TextTable t = new TextTable(1, "", "large product", "its shape", "peak", "arithmetic");
+    TextTable t =
+        new TextTable(1, "", "large product", "its shape", "peak", "of the peak", "arithmetic");
     f.ceilings.forEach(
         (p, c) ->
             t.add(
@@ -188,6 +212,7 @@ final class DeviceCommand implements Runnable {
                 rate(c.gemmFlopsPerSecond(), "FLOP/s"),
                 c.gemmShape() == null ? "" : c.gemmShape(),
                 rate(c.peakFlopsPerSecond(), "FLOP/s") + " (" + c.peakSource() + ")",
+                share(c),
                 f.device().arithmetic(p, true)));
     t.print(out, "  ");
     if (f.integerOpsPerSecond.isPresent()) {
@@ -213,6 +238,15 @@ final class DeviceCommand implements Runnable {
           "  last-level cache of %s read at %s%n",
           Bytes.format(c.cacheBytes()), rate(c.cacheBytesPerSecond(), "B/s"));
     }
+  }
+
+  /** What the card's own product reaches of the datasheet; of itself it says nothing. */
+  private static String share(Ceilings c) {
+    Double gemm = c.gemmFlopsPerSecond();
+    Double peak = c.peakFlopsPerSecond();
+    return gemm == null || peak == null || !"datasheet".equals(c.peakSource())
+        ? "–"
+        : "%.0f %%".formatted(100 * gemm / peak);
   }
 
   private static String rate(@Nullable Double perSecond, String unit) {

@@ -176,7 +176,15 @@ final class MeasuredTables {
     if (calibrated) {
       header.addAll(List.of("calibrated", "difference"));
     }
-    header.addAll(List.of("tokens/s", "FLOP/s", "MFU", "rule", "bytes/s", "MBU"));
+    header.addAll(List.of("tokens/s", "FLOP/s", "MFU"));
+    // Elsewhere the peak is the product measured here, and both are the same.
+    boolean datasheet =
+        rows.stream()
+            .anyMatch(r -> r.ceilings() != null && "datasheet".equals(r.ceilings().peakSource()));
+    if (datasheet) {
+      header.add("of its own GEMM");
+    }
+    header.addAll(List.of("rule", "bytes/s", "MBU"));
     TextTable t = new TextTable(2, header.toArray(String[]::new));
     for (ResultRow r : rows) {
       Measurement m = r.measured();
@@ -190,6 +198,9 @@ final class MeasuredTables {
       cells.add(number(m.prefillTokensPerSecond()));
       cells.add(rate(m.prefillFlopsPerSecond()));
       cells.add(ratio(u.prefillMfu()));
+      if (datasheet) {
+        cells.add(ratio(u.prefillGemmShare()));
+      }
       cells.add(verdict(u.prefillVerdict()));
       t.add(cells.toArray(String[]::new));
       if (m.decodeSecondsPerToken() != null) {
@@ -199,6 +210,9 @@ final class MeasuredTables {
         cells.add(number(m.decodeTokensPerSecond()));
         cells.add(rate(m.decodeFlopsPerSecond()));
         cells.add(ratio(u.decodeMfu()));
+        if (datasheet) {
+          cells.add(ratio(u.decodeGemmShare()));
+        }
         cells.add(verdict(u.decodeVerdict()));
         cells.add(rate(m.decodeBytesPerSecond()));
         cells.add(ratio(u.decodeMbu()));

@@ -159,7 +159,7 @@ public final class InferenceMeter {
     return out;
   }
 
-  private static int[][] prompts(Session session, Workload w) {
+  static int[][] prompts(Session session, Workload w) {
     SplittableRandom random = new SplittableRandom(PROMPT_SEED);
     int[][] out = new int[w.batch()][w.promptTokens()];
     for (int[] prompt : out) {
@@ -235,7 +235,9 @@ public final class InferenceMeter {
         timed.othersBusy(),
         Utilization.RULE,
         Utilization.Verdict.of(prefillMfu),
-        Utilization.Verdict.of(decodeMfu));
+        Utilization.Verdict.of(decodeMfu),
+        ratio(m.prefillFlopsPerSecond(), c.gemmFlopsPerSecond()),
+        ratio(m.decodeFlopsPerSecond(), c.gemmFlopsPerSecond()));
   }
 
   private static @Nullable Double ratio(@Nullable Double part, @Nullable Double whole) {

@@ -155,7 +155,7 @@ final class ResultTables {
     }
     t.numbers("measured")
         .words("range")
-        .numbers("error", "tokens/s", "FLOP/s", "MFU")
+        .numbers("error", "tokens/s", "FLOP/s", "MFU", "of its own GEMM")
         .words("rule")
         .numbers("MBU");
     each(
@@ -176,6 +176,7 @@ final class ResultTables {
                   m.prefillTokensPerSecond(),
                   m.prefillFlopsPerSecond(),
                   u == null ? null : u.prefillMfu(),
+                  u == null ? null : u.prefillGemmShare(),
                   u == null ? null : u.prefillVerdict(),
                   null));
           time(
@@ -189,6 +190,7 @@ final class ResultTables {
                   m.decodeTokensPerSecond(),
                   m.decodeFlopsPerSecond(),
                   u == null ? null : u.decodeMfu(),
+                  u == null ? null : u.decodeGemmShare(),
                   u == null ? null : u.decodeVerdict(),
                   u == null ? null : u.decodeMbu()));
         });
@@ -202,6 +204,7 @@ final class ResultTables {
       @Nullable Double tokens,
       @Nullable Double flops,
       @Nullable Double mfu,
+      @Nullable Double gemmShare,
       Utilization.@Nullable Verdict verdict,
       @Nullable Double mbu) {}
 
@@ -227,6 +230,7 @@ final class ResultTables {
     cells.add(Table.measured(n, f.tokens, f.tokens == null ? "" : Quantity.digits(f.tokens)));
     cells.add(Table.measured(n, f.flops, f.flops == null ? "" : Quantity.format(f.flops, "")));
     cells.add(ratio(n, f.mfu));
+    cells.add(ratio(n, f.gemmShare));
     cells.add(Table.text(f.verdict == null ? null : f.verdict.label()));
     cells.add(ratio(n, f.mbu));
     t.add(n, cells);

@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  * @param rule the band of claim C5, [0.30, 0.55]
  * @param prefillVerdict where prefill's MFU lies
  * @param decodeVerdict where decode's MFU lies
+ * @param prefillGemmShare model FLOP/s over what this very device reached in a large product of
+ *     that precision, measured beside; the same as the MFU where no datasheet gives a peak
+ * @param decodeGemmShare the same for decode
  */
 public record Utilization(
     @Nullable Double prefillMfu,
@@ -26,7 +29,9 @@ public record Utilization(
     @Nullable Double othersBusy,
     List<Double> rule,
     @Nullable Verdict prefillVerdict,
-    @Nullable Verdict decodeVerdict) {
+    @Nullable Verdict decodeVerdict,
+    @Nullable Double prefillGemmShare,
+    @Nullable Double decodeGemmShare) {
 
   /** Claim C5: utilisation lies between these. */
   public static final List<Double> RULE = List.of(0.30, 0.55);
@@ -38,6 +43,8 @@ public record Utilization(
     Numbers.fraction("utilization.decode_mbu", decodeMbu);
     Numbers.fraction("utilization.device_busy", deviceBusy);
     Numbers.fraction("utilization.others_busy", othersBusy);
+    Numbers.fraction("utilization.prefill_gemm_share", prefillGemmShare);
+    Numbers.fraction("utilization.decode_gemm_share", decodeGemmShare);
     rule = rule == null ? RULE : List.copyOf(rule);
   }
 

@@ -99,6 +99,62 @@ class CudaCommandsStandInTest {
     assertEquals(CommandRun.of(cpu.toArray(String[]::new)).document().get("ids"), gpu.get("ids"));
   }
 
+  /** Both steps; between them a hand-written file takes the place of the profiler's. */
+  @Test
+  void countersBesideOurCounts() throws Exception {
+    String counted = folder.resolve("counted.json").toString();
+    CommandRun first =
+        onStandIn("counters", MODEL, "--precision", "fp32", "--prompt", "12", "--counted", counted);
+    assertEquals(0, first.code(), first.err());
+    assertEquals("", first.out());
+    Path ncu = folder.resolve("ncu.csv");
+    String line =
+        "\"%d\",\"1\",\"java\",\"127.0.0.1\",\"%s\",\"1\",\"7\",\"Command line profiler"
+            + " metrics\",\"dram__bytes_%s.sum\",\"Kbyte\",\"%s\"\n";
+    StringBuilder text =
+        new StringBuilder(
+            "\"ID\",\"Process ID\",\"Process Name\",\"Host Name\",\"Kernel"
+                + " Name\",\"Context\",\"Stream\",\"Section Name\",\"Metric Name\",\"Metric"
+                + " Unit\",\"Metric Value\"\n");
+    String[] kernels = {"embed_f32_f32", "ampere_sgemm_128x64_tn", "embed_f32_f32", "gemv_f32_f32"};
+    for (int i = 0; i < kernels.length; i++) {
+      text.append(line.formatted(i, kernels[i], "read", "1,500.00"));
+      text.append(line.formatted(i, kernels[i], "write", "0"));
+    }
+    java.nio.file.Files.writeString(ncu, text);
+    String[] compare = {"counters", "--counted", counted, "--ncu", ncu.toString()};
+    String table = CommandRun.of(compare).text();
+    assertTrue(table.contains("decode pass of " + MODEL + " in fp32 on STAND-IN (not"), table);
+    assertTrue(table.matches("(?s).*decode +matmul +1 +.* 1.5 MB .*"), table);
+    List<String> withJson = new ArrayList<>(List.of(compare));
+    withJson.add("--json");
+    JsonNode d = CommandRun.of(withJson.toArray(String[]::new)).document();
+    assertTrue(d.get("available").asBoolean());
+    for (JsonNode o : d.get("operations")) {
+      if (o.get("operation").asString().equals("matmul")) {
+        assertEquals(1.5e6, o.get("dram_bytes").asDouble());
+        assertEquals(
+            1.5e6 / o.get("counted_bytes").asDouble(), o.get("bytes_ratio").asDouble(), 1e-12);
+        assertTrue(o.get("counted_flops").asLong() > 0);
+        assertFalse(o.has("counter_flops"), "no counter of instructions was given");
+      }
+    }
+  }
+
+  @Test
+  void countersThatNcuMayNotRead() throws Exception {
+    String counted = folder.resolve("counted.json").toString();
+    onStandIn("counters", MODEL, "--precision", "fp32", "--prompt", "3", "--counted", counted);
+    Path ncu = folder.resolve("ncu.csv");
+    java.nio.file.Files.writeString(
+        ncu, "==ERROR== ERR_NVGPUCTRPERM - The user does not have permission.\n");
+    String[] compare = {"counters", "--counted", counted, "--ncu", ncu.toString()};
+    String text = CommandRun.of(compare).text();
+    assertTrue(
+        text.endsWith("  not available: ERR_NVGPUCTRPERM - The user does not have permission.\n"),
+        text);
+  }
+
   // ---- nobody takes it for a GPU
 
   @ParameterizedTest

@@ -208,6 +208,14 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
     }
   }
 
+  /**
+   * Runs work while a profiler looks that was told to wait for it, such as {@code ncu
+   * --profile-from-start off}.
+   */
+  public void profiled(Runnable work) {
+    context.profiled(work);
+  }
+
   /** What was not found beside the driver, what that costs and what to do; a line each. */
   public List<String> missing() {
     return context.libraries().missing();

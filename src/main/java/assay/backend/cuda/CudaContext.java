@@ -147,6 +147,14 @@ final class CudaContext implements AutoCloseable {
     check(JCudaDriver.cuStreamSynchronize(stream), "cuStreamSynchronize");
   }
 
+  /** {@link CudaBackend#profiled}. */
+  void profiled(Runnable work) {
+    enter();
+    check(JCudaDriver.cuProfilerStart(), "cuProfilerStart");
+    work.run();
+    check(JCudaDriver.cuProfilerStop(), "cuProfilerStop");
+  }
+
   @Override
   public void close() {
     if (closed) {

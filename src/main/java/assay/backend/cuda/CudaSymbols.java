@@ -53,7 +53,9 @@ final class CudaSymbols {
           "cuGraphLaunch",
           "cuGraphGetNodes",
           "cuGraphExecDestroy",
-          "cuGraphDestroy");
+          "cuGraphDestroy",
+          "cuProfilerStart",
+          "cuProfilerStop");
 
   static final List<String> CUBLAS =
       List.of(

@@ -75,4 +75,14 @@ class CudaSymbolsTest {
     assertTrue(calls > 40, calls + " calls found");
     assertEquals(new TreeSet<>(), unlisted);
   }
+
+  /** What tells the launches in a profiler's output apart knows every kernel. */
+  @Test
+  void everyKernelHasItsPlaceAmongTheHardwareCounters() {
+    for (Kernel k : Kernel.values()) {
+      for (Kernel.Entry e : k.entries()) {
+        assertTrue(assay.measure.inspect.HardwareCounters.isOurs(e.name()), e.name());
+      }
+    }
+  }
 }
