@@ -9,12 +9,13 @@ import assay.estimate.Estimator;
 import assay.estimate.InferenceEstimate;
 import assay.estimate.InferenceRequest;
 import assay.estimate.Parallelism;
-import assay.estimate.rules.InferenceRules;
-import assay.estimate.rules.Rule;
-import assay.estimate.rules.TrainingRules;
+import assay.estimate.SharedInference;
+import assay.estimate.rules.Panel;
+import assay.estimate.training.Sharings;
 import assay.estimate.training.TrainingEstimate;
 import assay.estimate.training.TrainingEstimator;
 import assay.estimate.training.TrainingRequest;
+import assay.estimate.training.Utilization;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.Precision;
@@ -110,11 +111,13 @@ final class EstimateCommand implements Runnable {
 
   private static Function<TensorSpec, DType> typesOf(ModelArgument argument) {
     try (WeightSource source = argument.weights(ModelArgument.DEFAULT_SEED)) {
-      Map<TensorSpec, DType> types = new HashMap<>();
+      // By layer and role: a device's share of a matrix has its type too.
+      Map<List<Object>, DType> types = new HashMap<>();
       for (TensorSpec t : assay.model.WeightLayout.of(source.config())) {
-        types.put(t, t.role().isMatrix() ? source.storedType(t) : DType.F32);
+        types.put(
+            List.of(t.layer(), t.role()), t.role().isMatrix() ? source.storedType(t) : DType.F32);
       }
-      return t -> types.getOrDefault(t, DType.F32);
+      return t -> types.getOrDefault(List.<Object>of(t.layer(), t.role()), DType.F32);
     }
   }
 
@@ -134,30 +137,29 @@ final class EstimateCommand implements Runnable {
       common.err().flush();
     }
     Constants constants = k == null ? Constants.defaults(device.kind()) : k.onTopOfDefaults();
-    InferenceRequest request = what.request(config, p, device.kind(), types);
+    InferenceRequest request =
+        what.request(config, p, device.kind(), types).withAdapter(how.adapterShape(config));
     InferenceEstimate e = Estimator.inference(request, device, constants);
     Capacity capacity = Capacity.of(request, device, constants);
     Parallelism spread = how.asked() ? Parallelism.NONE : how.inferenceParallelism(config);
-    long perDevice =
-        Capacity.bytesPerDevice(
-                request, request.size().batch(), request.size().contextTokens(), spread)
-            + e.overheadBytes();
-    List<Rule> rules = new ArrayList<>(InferenceRules.of(e, capacity));
     TrainingEstimate training = null;
     Integer fewest = null;
+    List<TrainingEstimate> sharings = List.of();
     if (how.asked()) {
       TrainingRequest t = how.request(config, p, what.batch, what.contextTokens(config));
-      training = TrainingEstimator.estimate(t, device, constants, how.utilization());
+      Utilization u = how.utilization(t, device, constants);
+      training = TrainingEstimator.estimate(t, device, constants, u);
       fewest = TrainingEstimator.fewestDevices(t, device, constants);
-      // Rules know nothing of sharing: beside them stands what one device would need alone.
-      rules.addAll(
-          TrainingRules.of(
-              TrainingEstimator.estimate(
-                  t.with(Parallelism.NONE), device, constants, how.utilization()),
-              training,
-              fewest));
+      sharings = Sharings.of(t, device, constants, u);
     }
-    return new EstimateResult(e, capacity, spread, perDevice, training, fewest, rules);
+    return new EstimateResult(
+        e,
+        capacity,
+        SharedInference.of(request, spread, device, constants),
+        training,
+        fewest,
+        sharings,
+        Panel.of(e, capacity, training, fewest));
   }
 
   private void print(
@@ -206,7 +208,9 @@ final class EstimateCommand implements Runnable {
       Precision p = e.request().precision();
       out.add(
           Estimator.inference(
-              what.request(config, p, d.kind(), types), d, Constants.defaults(d.kind())));
+              what.request(config, p, d.kind(), types).withAdapter(how.adapterShape(config)),
+              d,
+              Constants.defaults(d.kind())));
     }
     return out;
   }
@@ -231,7 +235,7 @@ final class EstimateCommand implements Runnable {
     }
     Map<String, Object> initial = what.controls(config);
     initial.put("gpu", "0");
-    initial.putAll(how.controls());
+    initial.putAll(how.controls(config));
     String made =
         ReportCommand.made()
             + " The page computes with the program's own classes, compiled to JavaScript; it loads"
@@ -239,7 +243,12 @@ final class EstimateCommand implements Runnable {
     ResultsFolder.write(
         file.toAbsolutePath(),
         EstimatorPage.of(
-            config, model, choices, initial, Runtime.getRuntime().availableProcessors(), made));
+            new EstimatorPage.Subject(
+                config, how.adapterShape(config), model, how.adapterOptions()),
+            choices,
+            initial,
+            Runtime.getRuntime().availableProcessors(),
+            made));
     common.err().println("assay: wrote " + file);
     common.err().flush();
   }

@@ -8,6 +8,7 @@ import assay.estimate.Constants;
 import assay.estimate.Device;
 import assay.estimate.InferenceEstimate;
 import assay.estimate.Rate;
+import assay.estimate.SharedInference;
 import assay.estimate.rules.Rule;
 import assay.estimate.training.ActivationTerm;
 import assay.estimate.training.Traffic;
@@ -37,7 +38,7 @@ final class EstimateJson {
     out.put("estimate", estimate(r));
     TrainingEstimate training = r.training();
     if (training != null) {
-      out.put("training", training(training, r.fewestTraining()));
+      out.put("training", training(training, r));
     }
     out.put("device", device(e.device()));
     out.put("parameters", parameters(e.request().config()));
@@ -116,9 +117,14 @@ final class EstimateJson {
     out.put("largest_batch", c.largestBatch());
     out.put("longest_context_tokens", c.longestContext());
     out.put("fewest_devices", c.fewestDevices());
-    out.put("devices", r.spread().devices());
-    out.put("spread", r.spread().describe());
-    out.put("bytes_per_device", r.bytesPerDevice());
+    SharedInference s = r.spread();
+    out.put("devices", s.parallelism().devices());
+    out.put("spread", s.parallelism().describe());
+    out.put("bytes_per_device", s.bytesPerDevice());
+    out.put("shared_prefill_seconds", s.prefillSeconds());
+    out.put("shared_decode_seconds_per_token", s.decodeSecondsPerToken());
+    out.put("prefill_bytes_sent", s.prefillBytesSent());
+    out.put("decode_bytes_sent_per_step", s.decodeBytesSent());
     return out;
   }
 
@@ -138,7 +144,7 @@ final class EstimateJson {
     return out;
   }
 
-  private static Map<String, Object> training(TrainingEstimate t, @Nullable Integer fewest) {
+  private static Map<String, Object> training(TrainingEstimate t, EstimateResult r) {
     Map<String, Object> out = new LinkedHashMap<>();
     out.put("batch", t.request().microBatch());
     out.put("tokens", t.request().tokens());
@@ -161,7 +167,7 @@ final class EstimateJson {
     out.put("overhead_bytes", t.overheadBytes());
     out.put("total_bytes", t.totalBytes());
     out.put("fits", t.fits());
-    out.put("fewest_devices_zero3", fewest);
+    out.put("fewest_devices_zero3", r.fewestTraining());
     out.put("activation_terms", t.terms().stream().map(EstimateJson::term).toList());
     out.put("forward_flops", t.flops().forward());
     out.put("backward_flops", t.flops().backward());
@@ -177,7 +183,20 @@ final class EstimateJson {
     out.put("training_tokens", t.request().trainingTokens());
     out.put("training_seconds", range(t.totalSeconds()));
     out.put("traffic", t.traffic().stream().map(EstimateJson::traffic).toList());
+    out.put("sharings", r.sharings().stream().map(EstimateJson::sharing).toList());
     out.put("warnings", t.warnings());
+    return out;
+  }
+
+  private static Map<String, Object> sharing(TrainingEstimate t) {
+    Map<String, Object> out = new LinkedHashMap<>();
+    out.put("parallelism", t.request().parallelism().describe());
+    out.put("bytes_per_device", t.totalBytes());
+    out.put("fits", t.fits());
+    out.put("tokens_per_step", t.request().tokensPerStep());
+    out.put("step_seconds", range(t.stepSeconds()));
+    out.put("sent_bytes", t.sentBytes());
+    out.put("link_bytes_per_second", t.linkBytesPerSecond());
     return out;
   }
 

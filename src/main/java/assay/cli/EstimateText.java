@@ -7,6 +7,7 @@ import assay.estimate.Constant;
 import assay.estimate.Device;
 import assay.estimate.InferenceEstimate;
 import assay.estimate.Rate;
+import assay.estimate.SharedInference;
 import assay.estimate.rules.Rule;
 import assay.estimate.training.ActivationTerm;
 import assay.estimate.training.ActivationTerms;
@@ -55,20 +56,58 @@ final class EstimateText {
     e.warnings().forEach(w -> out.println("  ! " + w));
     out.println("\nMemory");
     memory(e);
-    if (r.spread().devices() > 1) {
-      out.printf(
-          "  on each of %d devices (%s): %s; not measured here%n",
-          r.spread().devices(), r.spread().describe(), Bytes.formatBoth(r.bytesPerDevice()));
-    }
+    shared(r.spread());
     capacity(r.capacity(), e);
     out.println("\nWork and time");
     work(e);
     TrainingEstimate t = r.training();
     if (t != null) {
       training(t, r.fewestTraining());
+      sharings(r.sharings());
     }
     out.println("\nRules beside the exact count");
     rules(r.rules());
+  }
+
+  private void shared(SharedInference s) {
+    if (s.parallelism().devices() == 1) {
+      return;
+    }
+    out.printf(
+        "  on each of %d devices (%s): %s; not measured here%n",
+        s.parallelism().devices(),
+        s.parallelism().describe(),
+        Bytes.formatBoth(s.bytesPerDevice()));
+    out.printf(
+        "    without exchange: first token %s, a token %s; a device sends %s for the prompt, %s a"
+            + " step%n",
+        seconds(s.prefillSeconds()),
+        seconds(s.decodeSecondsPerToken()),
+        Bytes.format(s.prefillBytesSent()),
+        Bytes.format(s.decodeBytesSent()));
+  }
+
+  private void sharings(List<TrainingEstimate> all) {
+    if (all.isEmpty()) {
+      return;
+    }
+    out.println(
+        "  The same devices shared otherwise (exchange not in the times; not measured here)");
+    TextTable t =
+        new TextTable(
+            1, "", "a device", "fits", "tokens a step", "a step", "sent a step", "link at least");
+    for (TrainingEstimate e : all) {
+      Double link = e.linkBytesPerSecond();
+      t.add(
+          e.request().parallelism().describe(),
+          Bytes.format(e.totalBytes()),
+          e.fits() == null ? "?" : e.fits() ? "yes" : "no",
+          Quantity.count(e.request().tokensPerStep()),
+          e.stepSeconds() == null ? "-" : Seconds.format(e.stepSeconds().value()),
+          Bytes.format(e.sentBytes()),
+          link == null ? "-" : Quantity.format(link, "B/s"));
+    }
+    t.print(out, "    ");
   }
 
   private static String describe(Device d, InferenceEstimate e) {

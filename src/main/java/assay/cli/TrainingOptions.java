@@ -1,5 +1,8 @@
 package assay.cli;
 
+import assay.checkpoint.LoraAdapter;
+import assay.estimate.Constants;
+import assay.estimate.Device;
 import assay.estimate.Parallelism;
 import assay.estimate.training.Lora;
 import assay.estimate.training.Optimizer;
@@ -7,11 +10,14 @@ import assay.estimate.training.Recomputation;
 import assay.estimate.training.TrainingRequest;
 import assay.estimate.training.TrainingTypes;
 import assay.estimate.training.Utilization;
+import assay.model.AdapterShape;
 import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.model.UserError;
 import assay.units.Quantity;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -93,6 +99,16 @@ final class TrainingOptions {
   private @Nullable String qlora;
 
   @Option(
+      names = "--adapter",
+      paramLabel = "FOLDER",
+      description =
+          "The adapters of this PEFT folder, unmerged; with --train or --qlora they are what is"
+              + " trained, with their own ranks and targets instead of --lora.")
+  private @Nullable Path adapter;
+
+  private @Nullable AdapterShape shape;
+
+  @Option(
       names = "--devices",
       paramLabel = "N",
       defaultValue = "1",
@@ -125,7 +141,8 @@ final class TrainingOptions {
       names = "--utilization",
       paramLabel = "SHARE",
       description =
-          "Share of the peak that a step reaches, 0 to 1. Default: the rule 0.30 to 0.55.")
+          "Share of the peak that a step reaches, 0 to 1. Default: with --calibration what its"
+              + " constants give, else the rule 0.30 to 0.55.")
   private @Nullable Double utilization;
 
   @Option(
@@ -137,6 +154,26 @@ final class TrainingOptions {
   /** Whether training was asked for, by itself or by an adapter. */
   boolean asked() {
     return train || loraRank != null || qlora != null;
+  }
+
+  /** The adapters of the folder, read once; null where none is given. */
+  @Nullable AdapterShape adapterShape(ModelConfig config) {
+    if (adapter != null && shape == null) {
+      if (loraRank != null || !loraTargets.equals("all")) {
+        throw new UserError(
+            "--adapter with --lora or --lora-targets: expected one of them; the folder has ranks"
+                + " and targets of its own");
+      }
+      try (LoraAdapter opened = LoraAdapter.open(adapter, config)) {
+        shape = opened.shape();
+      }
+    }
+    return shape;
+  }
+
+  /** The option that means these adapters. */
+  List<String> adapterOptions() {
+    return adapter == null ? List.of() : List.of("--adapter", adapter.toString());
   }
 
   /** The request for one precision. */
@@ -157,7 +194,7 @@ final class TrainingOptions {
         recomputation(),
         storedScores,
         dropout,
-        lora(),
+        lora(config),
         parallelism(),
         tokens == null ? null : Double.valueOf(tokensOf(tokens)));
   }
@@ -182,11 +219,15 @@ final class TrainingOptions {
     };
   }
 
-  private @Nullable Lora lora() {
+  private @Nullable Lora lora(ModelConfig config) {
+    Precision frozen = qlora == null ? null : Precision.of(qlora);
+    AdapterShape given = adapterShape(config);
+    if (given != null) {
+      return Lora.of(given, frozen);
+    }
     if (loraRank == null && qlora == null) {
       return null;
     }
-    Precision frozen = qlora == null ? null : Precision.of(qlora);
     int rank = loraRank == null ? 16 : loraRank;
     return new Lora(rank, loraAlpha, Lora.targetsOf(loraTargets), frozen);
   }
@@ -206,6 +247,11 @@ final class TrainingOptions {
     if (tensor * pipeline == devices) {
       return new Parallelism(1, 0, tensor, pipeline);
     }
+    if (tensor != 1 || pipeline != 1) {
+      throw new UserError(
+          "--devices %d: expected --tensor %d × --pipeline %d, as at inference all share the model"
+              .formatted(devices, tensor, pipeline));
+    }
     Parallelism p = devices < 1 ? null : assay.estimate.Capacity.spread(c, devices);
     if (p == null) {
       throw new UserError(
@@ -217,8 +263,8 @@ final class TrainingOptions {
   }
 
   /** The page's controls at the start. */
-  Map<String, Object> controls() {
-    Lora lora = lora();
+  Map<String, Object> controls(ModelConfig config) {
+    Lora lora = lora(config);
     Map<String, Object> out = new LinkedHashMap<>();
     out.put("devices", devices);
     out.put("train", asked());
@@ -237,6 +283,7 @@ final class TrainingOptions {
     out.put("tensor", tensor);
     out.put("pipeline", pipeline);
     out.put("lora", lora == null ? 0 : lora.rank());
+    out.put("lora-alpha", loraAlpha);
     out.put("lora-targets", loraTargets);
     out.put("qlora", lora == null || lora.frozen() == null ? "none" : lora.frozen().label());
     out.put("stored-scores", storedScores);
@@ -246,10 +293,8 @@ final class TrainingOptions {
     return out;
   }
 
-  /** The utilisation to reckon with. */
-  Utilization utilization() {
-    return utilization == null
-        ? Utilization.rule()
-        : Utilization.given(utilization, "given by the user");
+  /** The utilisation to reckon with: as given, else calibrated, else the rule's. */
+  Utilization utilization(TrainingRequest r, Device device, Constants constants) {
+    return Utilization.of(utilization, r, device, constants);
   }
 }

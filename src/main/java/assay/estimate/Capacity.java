@@ -2,8 +2,11 @@ package assay.estimate;
 
 import assay.cost.MemoryCost;
 import assay.cost.SessionSize;
+import assay.model.DType;
 import assay.model.ModelConfig;
+import assay.model.TensorSpec;
 import assay.model.UserError;
+import java.util.function.Function;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -89,9 +92,10 @@ public record Capacity(
     if (p.data() > 1) {
       throw new UserError("replicas share nothing at inference: expected tensor or pipeline");
     }
-    long all = memory(r, p.share(c), size).totalReservedBytes();
+    InferenceRequest shared = r.share(p);
+    ModelConfig share = shared.config();
+    long all = memory(shared, share, size).totalReservedBytes();
     boolean oneTableLess = p.pipeline() > 1 && !c.tiedEmbeddings();
-    ModelConfig share = p.share(c);
     return all
         - (oneTableLess
             ? r.precision().weightType().bytes(share.vocabSize(), share.hiddenSize())
@@ -99,10 +103,9 @@ public record Capacity(
   }
 
   private static MemoryCost memory(InferenceRequest r, ModelConfig c, SessionSize size) {
-    long scratch = r.scratchBytes();
-    return r.storedType() == null
-        ? MemoryCost.of(c, size, scratch)
-        : MemoryCost.of(c, size, scratch, r.storedType());
+    Function<TensorSpec, DType> own = r.storedType();
+    Function<TensorSpec, DType> types = own == null ? t -> t.storedType(r.precision()) : own;
+    return MemoryCost.of(c, size, r.scratchBytes(), types, r.adapter());
   }
 
   /** The largest of 1…most for which the test holds, 0 if none; it must fail from some point on. */

@@ -60,6 +60,18 @@ public record InferenceRequest(
         config, precision, workload, size, Scratch.bytes(kind, config, size, 1), null);
   }
 
+  /** What one device of a group runs; the back end's scratch stays as it is. */
+  InferenceRequest share(Parallelism p) {
+    return new InferenceRequest(
+        p.share(config),
+        precision,
+        workload,
+        size,
+        scratchBytes,
+        storedType,
+        adapter == null ? null : p.share(adapter, config));
+  }
+
   /** The same with the scratch that the back end itself names. */
   public InferenceRequest withScratch(long bytes) {
     return new InferenceRequest(config, precision, workload, size, bytes, storedType, adapter);

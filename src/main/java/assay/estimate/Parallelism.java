@@ -1,7 +1,15 @@
 package assay.estimate;
 
+import assay.model.AdapterShape;
 import assay.model.ModelConfig;
+import assay.model.TensorSpec;
 import assay.model.UserError;
+import assay.model.WeightLayout;
+import assay.model.WeightRole;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 
 /**
  * How work is spread over devices.
@@ -62,6 +70,33 @@ public record Parallelism(int data, int zeroStage, int tensor, int pipeline) {
         .heads(heads, kvHeads, c.headDim())
         .tokens(Math.ceilDiv(c.vocabSize(), tensor), c.maxSeqLen())
         .build();
+  }
+
+  /**
+   * The adapters beside that share's matrices, of its layers; matrices are split by their outputs,
+   * o and down by their inputs.
+   */
+  public AdapterShape share(AdapterShape adapter, ModelConfig c) {
+    Map<List<Object>, TensorSpec> tensors = new HashMap<>();
+    for (TensorSpec t : WeightLayout.of(share(c))) {
+      tensors.put(List.of(t.layer(), t.role()), t);
+    }
+    List<AdapterShape.Module> out = new ArrayList<>();
+    for (AdapterShape.Module m : adapter.modules()) {
+      List<TensorSpec> beside = new ArrayList<>();
+      for (WeightRole role : m.roles()) {
+        TensorSpec t = tensors.get(List.<Object>of(m.layer(), role));
+        if (t != null) {
+          beside.add(t);
+        }
+      }
+      if (!beside.isEmpty()) {
+        int inputs = Math.toIntExact(beside.getFirst().columns());
+        int outputs = Math.toIntExact(beside.stream().mapToLong(TensorSpec::rows).sum());
+        out.add(new AdapterShape.Module(m.layer(), m.roles(), m.rank(), inputs, outputs));
+      }
+    }
+    return new AdapterShape(out);
   }
 
   /**

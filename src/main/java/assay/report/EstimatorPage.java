@@ -3,6 +3,7 @@ package assay.report;
 import assay.estimate.Constants;
 import assay.estimate.Device;
 import assay.estimate.browser.Facts;
+import assay.model.AdapterShape;
 import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.units.Bytes;
@@ -12,6 +13,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The estimator as a page: sliders and choices, computed in the browser by the estimator's own
@@ -32,26 +34,39 @@ public final class EstimatorPage {
       Device device, Constants constants, List<String> options, String provenance) {}
 
   /**
-   * The page.
+   * What the page is about.
    *
    * @param config the model
-   * @param argument that means it on the command line
+   * @param adapter low-rank adapters to train, or null
+   * @param argument that means the model on the command line
+   * @param options that mean the adapters there
+   */
+  public record Subject(
+      ModelConfig config, @Nullable AdapterShape adapter, String argument, List<String> options) {}
+
+  /**
+   * The page.
+   *
+   * @param subject the model, and adapters
    * @param choices devices, the first of them chosen at the start
    * @param initial the controls' state at the start, under the names of the options
    * @param workers threads of a CPU
    * @param made what wrote the page, and when
    */
   public static String of(
-      ModelConfig config,
-      String argument,
+      Subject subject,
       List<Choice> choices,
       Map<String, Object> initial,
       int workers,
       String made) {
+    ModelConfig config = subject.config();
     Map<String, Object> data = new LinkedHashMap<>();
-    data.put("model", Facts.write(config));
+    data.put("model", Facts.write(config, subject.adapter()));
     data.put("name", config.name());
-    data.put("argument", argument);
+    data.put("argument", subject.argument());
+    data.put("options", subject.options());
+    data.put("adapter", subject.adapter() != null);
+    data.put("gated", config.gatedMlp());
     data.put("facts", facts(config));
     data.put("positions", config.maxSeqLen());
     data.put("workers", workers);

@@ -10,6 +10,7 @@
     accumulate: [1, 2, 4, 8, 16, 32, 64, 128],
     tensor: [1, 2, 4, 8, 16, 32], pipeline: [1, 2, 4, 8, 16, 32],
     lora: [0, 1, 2, 4, 8, 16, 32, 64, 128, 256],
+    'lora-alpha': [1, 2, 4, 8, 16, 32, 64, 128, 256],
     utilization: [0, 10, 20, 30, 35, 40, 45, 50, 55, 60, 70, 80],
     tokens: [0, 0.1, 1, 10, 100, 300, 1000, 2000, 5000, 15000],
   };
@@ -17,10 +18,13 @@
     precision: data.precisions.map(p => [p, p]),
     'kv-cache': [['own', 'as the weights ask for'], ['fp32', 'fp32'], ['fp16', 'fp16'], ['bf16', 'bf16']],
     optimizer: [['adamw', 'AdamW'], ['adam', 'Adam'], ['sgd', 'SGD'], ['sgd-momentum', 'SGD with momentum']],
+    'optimizer-type': [['fp32', 'fp32'], ['bf16', 'bf16'], ['fp16', 'fp16']],
+    gradients: [['own', "the weights' type"], ['fp32', 'fp32'], ['bf16', 'bf16'], ['fp16', 'fp16']],
     recompute: [['none', 'none'], ['selective', 'selective: attention'], ['full', 'full: whole blocks']],
     zero: [['0', 'nothing (DDP)'], ['1', '1: the optimiser'], ['2', '2: and gradients'], ['3', '3: and weights (FSDP)']],
     qlora: [['none', 'as the weights'], ['int8', 'int8'], ['int4', 'int4']],
   };
+  const TARGETS = ['q', 'k', 'v', 'o', ...(data.gated ? ['gate'] : []), 'up', 'down'];
   const state = { ...data.initial };
   const NAMES = { weights: 'weights', kv_cache: 'KV cache', gradients: 'gradients', optimizer: 'optimiser', activations: 'activations', workspace: 'workspace', overhead: 'overhead' };
   const COLORS = { weights: 0, kv_cache: 1, gradients: 5, optimizer: 2, activations: 3, workspace: 6, overhead: 4 };
@@ -43,7 +47,7 @@
       if (document.activeElement !== box) box.value = v;
     };
     range.addEventListener('input', () => { set(id, stops[+range.value]); box.value = state[id]; });
-    box.addEventListener('input', () => { const v = Number(box.value); if (box.value !== '' && v >= +box.min && (Number.isInteger(v) || id === 'tokens' || id === 'utilization')) set(id, v); });
+    box.addEventListener('input', () => { const v = Number(box.value); if (box.value !== '' && v >= +box.min && (Number.isInteger(v) || id === 'tokens' || id === 'utilization' || id === 'lora-alpha')) set(id, v); });
     row.append(range, box);
     shows.push(show);
   }
@@ -59,8 +63,25 @@
     c.addEventListener('change', () => set(id, c.checked));
     shows.push(() => { c.checked = state[id]; });
   }
+  const targets = () => state['lora-targets'] === 'all' ? TARGETS : state['lora-targets'].split(',').map(t => t.trim().replace('_proj', ''));
+  function targetBoxes() {
+    const boxes = TARGETS.map(t => {
+      const c = A.el('input', { type: 'checkbox' });
+      c.addEventListener('change', () => {
+        const some = TARGETS.filter((_, i) => boxes[i].checked);
+        if (!some.length) { c.checked = true; return; } // at least one
+        set('lora-targets', some.length === TARGETS.length ? 'all' : some.join(','));
+      });
+      $('lora-targets').append(A.el('label', null, c, t));
+      return c;
+    });
+    shows.push(() => boxes.forEach((c, i) => { c.checked = targets().includes(TARGETS[i]); }));
+  }
   function set(id, value) {
     state[id] = value;
+    // As on the command line, where --qlora alone means adapters of rank 16.
+    if (id === 'qlora' && value !== 'none' && state.lora === 0) state.lora = 16;
+    if (id === 'lora' && value === 0) state.qlora = 'none';
     // The prompt takes what the answer leaves, as on the command line.
     if (id === 'context') state.generate = Math.min(state.generate, Math.max(1, Math.floor(value / 2)));
     if (id === 'generate' && value >= state.context) state.context = value + 1;
@@ -110,7 +131,6 @@
 
   function inference(e, limit) {
     const count = v => v == null ? '–' : v.toLocaleString('en-US');
-    const n = e.devices;
     A.fill($('cards'),
       card('Time to first token', A.seconds(e.time_to_first_token_seconds), A.digits(state.prompt) + ' tokens of prompt, batch ' + state.batch),
       card('Time per token', A.seconds(e.decode_seconds_per_token), 'each sequence'),
@@ -119,13 +139,52 @@
       card('Largest batch', count(e.largest_batch), 'at this context, one device'),
       card('Longest context', count(e.longest_context_tokens), 'at this batch, one device'),
       card('Smallest number of devices', count(e.fewest_devices), e.fewest_devices == null && limit ? 'no number is enough' : 'that share the model'),
-      n > 1 ? card('Bytes per device', A.bytes(e.bytes_per_device), e.spread + '; not measured here') : null);
+      e.devices > 1 ? card('Bytes per device', A.bytes(e.bytes_per_device), e.spread + '; not measured here') : null);
+    shared(e);
     memory($('memory-bar'), $('memory'), ['weights', 'kv_cache', 'activations', 'workspace', 'overhead'], e,
       'What one device alone has to hold; overhead is padding and what the driver takes.', limit);
   }
 
+  const head = (first, ...names) => A.el('thead', null, A.el('tr', null, ...[first, ...names].map((h, i) => A.el('th', { scope: 'col', class: i ? null : 'l' }, h))));
+  const line = (name, ...cells) => A.el('tr', null, A.el('th', { scope: 'row', class: 'l' }, name), ...cells.map(c => A.el('td', null, c)));
+  const yes = v => v == null ? '–' : v ? 'yes' : 'no';
+
+  function shared(e) {
+    $('shared-box').hidden = !(e.devices > 1);
+    if (!(e.devices > 1)) return;
+    A.fill($('shared'), A.el('caption', null, `On ${e.devices} devices (${e.spread}), not measured here; times are of one device's share, without exchange`),
+      head('', 'time', 'a device sends'), A.el('tbody', null,
+        line('to the first token', A.seconds(e.shared_prefill_seconds), A.bytes(e.prefill_bytes_sent)),
+        line('a decode step', A.seconds(e.shared_decode_seconds_per_token), A.bytes(e.decode_bytes_sent_per_step))));
+  }
+
+  function sharings(t) {
+    $('sharings-box').hidden = !t.sharings.length;
+    A.fill($('sharings'), A.el('caption', null, 'Micro-batch and accumulation as above. Not measured here: exchange is not in the times; "link" is the rate below which sending alone takes longer than the step.'),
+      head('', 'bytes per device', 'fits', 'tokens a step', 'a step', 'sent a step', 'link at least'), A.el('tbody', null,
+        ...t.sharings.map((s, i) => line(s.parallelism + (i ? '' : ' (chosen)'), A.bytes(s.bytes_per_device), yes(s.fits), s.tokens_per_step.toLocaleString('en-US'), s.step_seconds ? A.seconds(s.step_seconds.value) : '–', A.bytes(s.sent_bytes), s.link_bytes_per_second == null ? '–' : A.quantity(s.link_bytes_per_second, 'B/s')))));
+  }
+
+  function rules(list) {
+    const unit = (v, u) => v == null ? '–' : u === 's' ? A.seconds(v) : u === 'devices' ? A.digits(v) : u === 'tokens' ? A.quantity(v, '') : A.quantity(v, u);
+    const off = r => {
+      const td = A.el('td', { class: 'off' });
+      if (r.deviation == null) { td.append(A.el('span', null, '–')); return td; }
+      const halves = Math.max(-3, Math.min(3, Math.log2(Math.max(1e-9, r.value / r.exact)))) / 3, bar = A.el('i', { 'aria-hidden': 'true', class: halves > 0 ? 'more' : 'less' });
+      // The middle lies 2.6rem left of the cell's, so that the number has room.
+      bar.style.cssText = halves > 0 ? `left:calc(50% - 2.6rem);width:calc(${halves} * (50% - 3rem))` : `right:calc(50% + 2.6rem);width:calc(${-halves} * (50% - 3rem))`;
+      td.append(bar, A.el('span', null, (r.deviation >= 0 ? '+' : '−') + (100 * Math.abs(r.deviation)).toFixed(1) + ' %'));
+      return td;
+    };
+    A.fill($('rules'), A.el('caption', null, `${list.length} rules; "exact" is counted operation by operation and byte by byte, times and devices are this estimate's own`),
+      A.el('thead', null, A.el('tr', null, ...['of', 'rule', 'says', 'exact', 'off by'].map((h, i) => A.el('th', { scope: 'col', class: i < 2 ? 'l' : null }, h)))),
+      A.el('tbody', null, ...list.map((r, i) => A.el('tr', { class: i && list[i - 1].topic === r.topic ? null : 'group' }, A.el('th', { scope: 'row', class: 'l' }, i && list[i - 1].topic === r.topic ? A.el('span', { class: 'same' }, r.topic) : r.topic), A.el('td', { class: 'l wrap' }, A.el('code', null, r.rule), A.el('small', null, r.source)),
+        A.el('td', null, unit(r.value, r.unit)), A.el('td', null, unit(r.exact, r.unit)), off(r)))));
+  }
+
   function training(t, limit) {
     $('training').hidden = !t;
+    $('lora-more').hidden = data.adapter || !(state.lora > 0);
     $('training-controls').hidden = !state.train;
     if (!t) return;
     const range = r => r ? A.seconds(r.value) : '–';
@@ -143,6 +202,7 @@
       A.el('thead', null, A.el('tr', null, ...['', 'FLOPs', 'of the count'].map((h, i) => A.el('th', { scope: 'col', class: i ? null : 'l' }, h)))),
       A.el('tbody', null, ...rows.map(([k, v]) => A.el('tr', null, A.el('th', { scope: 'row', class: 'l' }, k), A.el('td', null, A.quantity(v, '')), A.el('td', null, (v / t.step_flops).toFixed(3)))),
         ...t.traffic.map(x => A.el('tr', null, A.el('th', { scope: 'row', class: 'l' }, x.name + ' (' + x.why + ')'), A.el('td', null, A.bytes(x.bytes)), A.el('td', null, 'not measured here')))));
+    sharings(t);
     A.fill($('terms'), A.el('caption', null, 'What the forward pass keeps for the backward pass; one layer, or all where it is outside the layers'),
       A.el('thead', null, A.el('tr', null, ...['', 'formula', 'bytes', 'where', 'what for'].map((h, i) => A.el('th', { scope: 'col', class: i === 2 ? null : 'l' }, h)))),
       A.el('tbody', null, ...t.activation_terms.map(x => A.el('tr', null, A.el('th', { scope: 'row', class: 'l' }, x.name), A.el('td', { class: 'l' }, A.el('code', null, x.formula)), A.el('td', null, A.bytes(x.bytes)), A.el('td', { class: 'l' }, x.per_layer ? 'each layer' : 'once'), A.el('td', { class: 'l' }, x.why)))));
@@ -151,15 +211,17 @@
   function command() {
     const parts = ['assay', 'estimate', data.argument], q = s => /^[\w.,:\/+-]+$/.test(s) ? s : "'" + s.replaceAll("'", "'\\''") + "'";
     parts[2] = q(parts[2]);
-    parts.push(...device().options.map(q));
+    parts.push(...data.options.map(q), ...device().options.map(q));
     const add = (id, standard) => { if (String(state[id]) !== String(standard)) parts.push('--' + id, q(String(state[id]))); };
     add('precision', 'bf16'); add('kv-cache', 'own'); add('batch', 1);
     parts.push('--context', state.context, '--prompt', state.prompt, '--generate', state.generate);
     add('devices', 1);
+    if (state.train || state.tensor * state.pipeline === state.devices) { add('tensor', 1); add('pipeline', 1); }
     if (state.train) {
       parts.push('--train');
-      add('optimizer', 'adamw'); add('gradients', 'own'); add('optimizer-type', 'fp32'); add('recompute', 'none'); add('zero', '0'); add('accumulate', 1); add('tensor', 1); add('pipeline', 1);
-      if (state.lora > 0) { parts.push('--lora', state.lora); add('lora-targets', 'all'); add('qlora', 'none'); }
+      add('optimizer', 'adamw'); add('gradients', 'own'); add('optimizer-type', 'fp32'); add('recompute', 'none'); add('zero', '0'); add('accumulate', 1);
+      if (state.lora > 0 && !data.adapter) { parts.push('--lora', state.lora); add('lora-alpha', 32); add('lora-targets', 'all'); }
+      add('qlora', 'none');
       if (state['stored-scores']) parts.push('--stored-scores');
       if (state.dropout) parts.push('--dropout');
       if (state.utilization > 0) parts.push('--utilization', state.utilization / 100);
@@ -188,6 +250,7 @@
     verdict(a.estimate, limit);
     inference(a.estimate, limit);
     training(a.training, limit);
+    rules(a.rules);
     $('provenance').textContent = device().provenance;
     clearTimeout(curveTimer);
     curveTimer = setTimeout(curves, 120);
@@ -201,7 +264,7 @@
   function curves() {
     if (last.error) return;
     const limit = last.device_memory_bytes;
-    const over = (id, stops) => stops.map(v => [v, ask({ [id]: v, train: false, ...(id === 'context' ? { prompt: Math.max(1, v - state.generate) } : {}) }).estimate]).filter(p => p[1]);
+    const over = (id, stops) => stops.map(v => [v, ask({ [id]: v, train: false, point: true, ...(id === 'context' ? { prompt: Math.max(1, v - state.generate) } : {}) }).estimate]).filter(p => p[1]);
     const batches = over('batch', [...new Set([1, 2, 4, 8, 16, 32, 64, 128, state.batch])].sort((a, b) => a - b));
     const speed = batches.filter(p => p[1].decode_tokens_per_second);
     const mark = (x, y, label) => ({ x, y, color: 'var(--accent)', label, size: 90 });
@@ -229,6 +292,8 @@
   select('gpu', data.devices.map((d, i) => [String(i), d.name + (d.about ? ' (' + d.about + ')' : '')]));
   for (const [id, options] of Object.entries(CHOICES)) select(id, options);
   document.querySelectorAll('[data-stops]').forEach(slider);
+  targetBoxes();
+  if (data.adapter) { $('lora').closest('.row').hidden = true; $('adapter-note').hidden = false; }
   ['train', 'stored-scores', 'dropout'].forEach(check);
   $('reset').addEventListener('click', () => { Object.assign(state, data.initial); render(); });
   $('copy').addEventListener('click', () => {

@@ -71,6 +71,83 @@ class EstimateCommandTest {
     assertTrue(t.at("/activation_terms").size() > 10);
   }
 
+  /** What a PEFT folder trains is what {@code inspect --adapter} counts in its files. */
+  @ParameterizedTest
+  @ValueSource(strings = {"llama llama-patterns", "gpt2 gpt2", "qwen2 qwen2-all"})
+  void anAdaptersFolderSaysWhatIsTrained(String names) {
+    String base = "src/test/resources/golden/" + names.split(" ")[0];
+    String adapter = "src/test/resources/lora/" + names.split(" ")[1];
+    JsonNode inspected = json("inspect", base, "--adapter", adapter, "--json").get("adapter");
+    JsonNode d = json("estimate", base, "--adapter", adapter, "--train", "--context=64", "--json");
+    long trained = inspected.get("trainable_parameters").asLong();
+    assertEquals(trained, d.at("/training/trained_parameters").asLong());
+    assertEquals(2 * trained, d.at("/training/gradients_bytes").asLong());
+    // At inference they run beside the weights.
+    long without =
+        json("estimate", base, "--context=64", "--json").at("/estimate/weights_bytes").asLong();
+    assertEquals(
+        without + inspected.at("/added_weights_bytes_by_precision/bf16").asLong(),
+        d.at("/estimate/weights_bytes").asLong());
+    assertEquals(2, run("estimate", base, "--adapter", adapter, "--lora", "8"));
+    assertTrue(err.toString().contains("expected one of them"), err.toString());
+  }
+
+  /** Several devices: each way to share, bytes and traffic; never called measured. */
+  @Test
+  void devicesMayShareInSeveralWays() {
+    String[] args = {
+      "estimate", "llama-3.1-8b", "--gpu=H100 SXM5", "--train", "--devices=8", "--zero=3"
+    };
+    assertEquals(0, run(args));
+    assertTrue(out.toString().contains("not measured here"), out.toString());
+    JsonNode all =
+        json(java.util.stream.Stream.concat(
+                    java.util.Arrays.stream(args), java.util.stream.Stream.of("--json"))
+                .toArray(String[]::new))
+            .at("/training/sharings");
+    assertEquals(6, all.size(), all.toString());
+    assertEquals("8 data (ZeRO 3)", all.get(0).get("parallelism").asString());
+    JsonNode ddp = all.get(1);
+    // A ring's all-reduce of 2 bytes a parameter over 8.
+    assertEquals(2.0 * 2 * 8_030_261_248L * 7 / 8, ddp.get("sent_bytes").asDouble(), 1);
+    assertTrue(
+        ddp.get("bytes_per_device").asLong() > 2 * all.get(0).get("bytes_per_device").asLong());
+    JsonNode shared =
+        json("estimate", "llama-3.1-8b", "--gpu=H100 SXM5", "--devices=4", "--json")
+            .get("estimate");
+    assertEquals("4 tensor", shared.get("spread").asString());
+    // Two all-reduces a layer of one row of 4096 in bf16, rings of four.
+    assertEquals(32 * 2 * 2 * 3 * 4096 * 2 / 4, shared.get("decode_bytes_sent_per_step").asLong());
+    double one = shared.get("decode_seconds_per_token").asDouble();
+    double four = shared.get("shared_decode_seconds_per_token").asDouble();
+    assertTrue(four < one && four > one / 4, four + " of " + one);
+    assertEquals(2, run("estimate", "llama-3.1-8b", "--devices=8", "--tensor=2"));
+  }
+
+  /** Constants that were fitted give the utilisation, unless the user does. */
+  @Test
+  void aCalibrationGivesTheUtilisation() {
+    String file = "results/cpu-amd-epyc-zen4/calibration.json";
+    JsonNode t =
+        json("estimate", "tiny", "--calibration", file, "--train", "--precision=fp32", "--json")
+            .get("training");
+    assertTrue(t.get("utilization_source").asString().startsWith("calibrated"), t.toString());
+    double u = t.get("utilization").asDouble();
+    assertTrue(u > 0.3 && u <= 1, "utilisation " + u);
+    assertEquals(
+        0.5,
+        json(
+                "estimate",
+                "tiny",
+                "--calibration=" + file,
+                "--train",
+                "--precision=fp32",
+                "--utilization=0.5",
+                "--json")
+            .at("/training/utilization")
+            .asDouble());
+  }
+
   @Test
   void aWorkloadMayBeGivenInstead() {
     JsonNode d =

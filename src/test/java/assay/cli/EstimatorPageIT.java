@@ -85,6 +85,7 @@ class EstimatorPageIT {
     JsonNode line = MAPPER.readTree(run(args.toArray(String[]::new)));
     int numbers = same(command, page.get("estimate"), line.get("estimate"));
     assertTrue(numbers > 10, command);
+    assertTrue(same(command, page.get("rules"), line.get("rules")) > 12, command);
     assertEquals(page.has("training"), line.has("training"), command);
     if (page.has("training")) {
       assertTrue(same(command, page.get("training"), line.get("training")) > 30, command);
@@ -133,6 +134,8 @@ class EstimatorPageIT {
           "{recompute: 'selective', 'stored-scores': true, zero: '3', devices: 8, accumulate: 4}",
           "{zero: '2', utilization: 40, tokens: 300}",
           "{lora: 16, qlora: 'int4', zero: '0', devices: 1}",
+          "{'lora-targets': 'q,v,down', 'lora-alpha': 8, zero: '1', devices: 4}",
+          "{qlora: 'none', 'optimizer-type': 'bf16', gradients: 'fp32', optimizer: 'adam'}",
           "{lora: 0, precision: 'fp32', optimizer: 'sgd', tensor: 2, pipeline: 2, devices: 8}");
 
   @ParameterizedTest
@@ -170,6 +173,38 @@ class EstimatorPageIT {
     String command = browser.eval("document.getElementById('command').textContent").asString();
     assertTrue(command.contains("--lora-targets q,v"), command);
     assertTrue(command.contains("--prompt 100"), command);
+  }
+
+  /** Ranks and targets of a PEFT folder, which differ from layer to layer, cross into the page. */
+  @ParameterizedTest
+  @ValueSource(strings = {"llama llama-patterns", "gpt2 gpt2"})
+  void anAdaptersOwnRanksAreReckonedWith(String names) {
+    String[] name = names.split(" ");
+    open(
+        "src/test/resources/golden/" + name[0],
+        "--adapter=src/test/resources/lora/" + name[1],
+        "--gpu=4090",
+        "--train",
+        "--context=64");
+    agrees("{}");
+    agrees("{devices: 2, zero: '3', qlora: 'int8'}");
+    agrees("{train: false, precision: 'int4'}");
+    assertEquals(List.of(), browser.errors());
+  }
+
+  /** Boxes for the targets, from the keyboard; the last one cannot be taken away. */
+  @Test
+  void targetsAreChosenOneByOne() {
+    open("gpt2", "--gpu", "4090", "--lora", "8", "--lora-targets", "q,v");
+    browser.eval("document.querySelectorAll('#lora-targets input')[2].focus()");
+    browser.press(" ", 32);
+    browser.await("assay.state['lora-targets'] === 'q'");
+    browser.eval("document.querySelector('#lora-targets input').focus()");
+    browser.press(" ", 32);
+    assertEquals("q", browser.eval("assay.state['lora-targets']").asString());
+    assertEquals(
+        6, browser.eval("document.querySelectorAll('#lora-targets input').length").asInt());
+    assertTrue(text("rules").contains("8·N"), text("rules"));
   }
 
   @Test

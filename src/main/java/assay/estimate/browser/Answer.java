@@ -3,7 +3,8 @@ package assay.estimate.browser;
 import assay.cost.MemoryKind;
 import assay.estimate.Capacity;
 import assay.estimate.InferenceEstimate;
-import assay.estimate.Parallelism;
+import assay.estimate.SharedInference;
+import assay.estimate.rules.Rule;
 import assay.estimate.training.ActivationTerm;
 import assay.estimate.training.Traffic;
 import assay.estimate.training.TrainingEstimate;
@@ -18,10 +19,25 @@ final class Answer {
   private Answer() {}
 
   static Map<String, @Nullable Object> inference(
-      InferenceEstimate e,
-      Capacity capacity,
-      @Nullable Parallelism spread,
-      @Nullable Long bytesPerDevice) {
+      InferenceEstimate e, Capacity capacity, @Nullable SharedInference shared) {
+    Map<String, @Nullable Object> out = point(e);
+    out.put("largest_batch", capacity.largestBatch());
+    out.put("longest_context_tokens", capacity.longestContext());
+    out.put("fewest_devices", capacity.fewestDevices());
+    if (shared != null) {
+      out.put("devices", shared.parallelism().devices());
+      out.put("spread", shared.parallelism().describe());
+      out.put("bytes_per_device", shared.bytesPerDevice());
+      out.put("shared_prefill_seconds", shared.prefillSeconds());
+      out.put("shared_decode_seconds_per_token", shared.decodeSecondsPerToken());
+      out.put("prefill_bytes_sent", shared.prefillBytesSent());
+      out.put("decode_bytes_sent_per_step", shared.decodeBytesSent());
+    }
+    return out;
+  }
+
+  /** The estimate alone, without what is searched for. */
+  static Map<String, @Nullable Object> point(InferenceEstimate e) {
     Map<String, @Nullable Object> out = new LinkedHashMap<>();
     out.put("weights_bytes", e.bytes(MemoryKind.WEIGHTS));
     out.put("kv_cache_bytes", e.bytes(MemoryKind.KV_CACHE));
@@ -38,16 +54,11 @@ final class Answer {
     out.put("decode_tokens_per_second", e.decodeTokensPerSecond());
     out.put("decode_bytes_per_step", e.decodeBytesPerStep());
     out.put("fits", e.fits());
-    out.put("largest_batch", capacity.largestBatch());
-    out.put("longest_context_tokens", capacity.longestContext());
-    out.put("fewest_devices", capacity.fewestDevices());
-    out.put("devices", spread == null ? null : Integer.valueOf(spread.devices()));
-    out.put("spread", spread == null ? null : spread.describe());
-    out.put("bytes_per_device", bytesPerDevice);
     return out;
   }
 
-  static Map<String, @Nullable Object> training(TrainingEstimate t, @Nullable Integer fewest) {
+  static Map<String, @Nullable Object> training(
+      TrainingEstimate t, @Nullable Integer fewest, List<TrainingEstimate> sharings) {
     Map<String, @Nullable Object> out = new LinkedHashMap<>();
     out.put("parallelism", t.request().parallelism().describe());
     out.put("devices", t.request().parallelism().devices());
@@ -76,6 +87,36 @@ final class Answer {
     out.put("step_seconds", range(t.stepSeconds()));
     out.put("training_seconds", range(t.totalSeconds()));
     out.put("traffic", traffic(t.traffic()));
+    out.put("sharings", sharings.stream().map(Answer::sharing).toList());
+    return out;
+  }
+
+  private static Map<String, @Nullable Object> sharing(TrainingEstimate t) {
+    Map<String, @Nullable Object> out = new LinkedHashMap<>();
+    out.put("parallelism", t.request().parallelism().describe());
+    out.put("bytes_per_device", t.totalBytes());
+    out.put("fits", t.fits());
+    out.put("tokens_per_step", t.request().tokensPerStep());
+    out.put("step_seconds", range(t.stepSeconds()));
+    out.put("sent_bytes", t.sentBytes());
+    out.put("link_bytes_per_second", t.linkBytesPerSecond());
+    return out;
+  }
+
+  /** The panel. */
+  static List<Object> rules(List<Rule> rules) {
+    List<Object> out = new ArrayList<>();
+    for (Rule r : rules) {
+      Map<String, @Nullable Object> one = new LinkedHashMap<>();
+      one.put("topic", r.topic());
+      one.put("rule", r.rule());
+      one.put("source", r.source());
+      one.put("value", r.value());
+      one.put("unit", r.unit());
+      one.put("exact", r.exact());
+      one.put("deviation", r.deviation());
+      out.add(one);
+    }
     return out;
   }
 

@@ -7,9 +7,14 @@ import assay.estimate.Estimator;
 import assay.estimate.InferenceEstimate;
 import assay.estimate.InferenceRequest;
 import assay.estimate.Parallelism;
+import assay.estimate.SharedInference;
+import assay.estimate.rules.Panel;
+import assay.estimate.training.Sharings;
 import assay.estimate.training.TrainingEstimate;
 import assay.estimate.training.TrainingEstimator;
 import assay.estimate.training.TrainingRequest;
+import assay.estimate.training.Utilization;
+import assay.model.AdapterShape;
 import assay.model.ModelConfig;
 import assay.model.UserError;
 import java.util.ArrayList;
@@ -38,7 +43,7 @@ public final class BrowserEstimator {
   public static String assayEstimate(String model, String device, String question) {
     Map<String, @Nullable Object> out;
     try {
-      out = answer(Facts.model(model), device, question);
+      out = answer(Facts.model(model), Facts.adapter(model), device, question);
     } catch (UserError e) {
       out = new LinkedHashMap<>();
       out.put("error", e.getMessage());
@@ -50,34 +55,39 @@ public final class BrowserEstimator {
   }
 
   private static Map<String, @Nullable Object> answer(
-      ModelConfig config, String deviceText, String questionText) {
+      ModelConfig config, @Nullable AdapterShape adapter, String deviceText, String questionText) {
     Device device = Facts.device(deviceText);
     Constants constants = Facts.constants(deviceText);
-    Question q = new Question(config, questionText);
+    Question q = new Question(config, adapter, questionText);
     InferenceRequest r = q.inference(device.kind());
     InferenceEstimate e = Estimator.inference(r, device, constants);
-    List<String> warnings = new ArrayList<>(e.warnings());
     Map<String, @Nullable Object> out = new LinkedHashMap<>();
+    if (q.isPoint()) {
+      out.put("estimate", Answer.point(e));
+      return out;
+    }
+    List<String> warnings = new ArrayList<>(e.warnings());
     Parallelism spread = spread(q, warnings);
-    Long perDevice =
-        spread == null
-            ? null
-            : Long.valueOf(
-                Capacity.bytesPerDevice(r, r.size().batch(), r.size().contextTokens(), spread)
-                    + e.overheadBytes());
-    out.put("estimate", Answer.inference(e, Capacity.of(r, device, constants), spread, perDevice));
+    Capacity capacity = Capacity.of(r, device, constants);
+    SharedInference shared =
+        spread == null ? null : SharedInference.of(r, spread, device, constants);
+    out.put("estimate", Answer.inference(e, capacity, shared));
+    TrainingEstimate training = null;
+    Integer fewest = null;
     if (q.trains()) {
       try {
         TrainingRequest t = q.training();
-        TrainingEstimate training =
-            TrainingEstimator.estimate(t, device, constants, q.utilization());
+        Utilization u = q.utilization(t, device, constants);
+        training = TrainingEstimator.estimate(t, device, constants, u);
         training.warnings().stream().filter(w -> !warnings.contains(w)).forEach(warnings::add);
-        Integer fewest = TrainingEstimator.fewestDevices(t, device, constants);
-        out.put("training", Answer.training(training, fewest));
+        fewest = TrainingEstimator.fewestDevices(t, device, constants);
+        List<TrainingEstimate> sharings = Sharings.of(t, device, constants, u);
+        out.put("training", Answer.training(training, fewest, sharings));
       } catch (UserError error) {
         warnings.add(String.valueOf(error.getMessage()));
       }
     }
+    out.put("rules", Answer.rules(Panel.of(e, capacity, training, fewest)));
     out.put("device_memory_bytes", device.memoryBytes());
     out.put("calibrated", constants.isCalibrated());
     out.put("warnings", warnings);

@@ -7,12 +7,14 @@ import assay.estimate.Device;
 import assay.estimate.DeviceKind;
 import assay.estimate.Rate;
 import assay.model.Activation;
+import assay.model.AdapterShape;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.NormKind;
 import assay.model.PositionKind;
 import assay.model.Precision;
 import assay.model.UserError;
+import assay.model.WeightRole;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -33,8 +35,42 @@ public final class Facts {
 
   // ---- the model
 
-  /** A model as lines. */
-  public static String write(ModelConfig c) {
+  /** A model as lines, with the adapters beside it. */
+  public static String write(ModelConfig c, @Nullable AdapterShape adapter) {
+    Fields f = model(c);
+    int at = 0;
+    for (AdapterShape.Module m :
+        adapter == null ? List.<AdapterShape.Module>of() : adapter.modules()) {
+      String roles = String.join(" ", m.roles().stream().map(WeightRole::name).toList());
+      f.put(
+          "adapter." + at++,
+          m.layer() + "," + roles + "," + m.rank() + "," + m.inputs() + "," + m.outputs());
+    }
+    return f.toString();
+  }
+
+  /** Null where the lines have none. */
+  static @Nullable AdapterShape adapter(String text) {
+    Fields f = Fields.parse(text);
+    List<AdapterShape.Module> out = new ArrayList<>();
+    for (String at : f.below("adapter.")) {
+      String[] part = f.need("adapter." + at).split(",");
+      List<WeightRole> roles = new ArrayList<>();
+      for (String role : part[1].split(" ")) {
+        roles.add(WeightRole.valueOf(role));
+      }
+      out.add(
+          new AdapterShape.Module(
+              Integer.parseInt(part[0]),
+              roles,
+              Integer.parseInt(part[2]),
+              Integer.parseInt(part[3]),
+              Integer.parseInt(part[4])));
+    }
+    return out.isEmpty() ? null : new AdapterShape(out);
+  }
+
+  private static Fields model(ModelConfig c) {
     return new Fields()
         .put("name", c.name())
         .put("architecture", c.architecture())
@@ -59,8 +95,7 @@ public final class Facts {
         .put("tied", c.tiedEmbeddings())
         .put("normalized_head", c.normalizedHead())
         .put("experts", c.nExperts())
-        .put("active_experts", c.nActiveExperts())
-        .toString();
+        .put("active_experts", c.nActiveExperts());
   }
 
   static ModelConfig model(String text) {

@@ -2,6 +2,8 @@ package assay.estimate.browser;
 
 import assay.cost.SessionSize;
 import assay.estimate.Capacity;
+import assay.estimate.Constants;
+import assay.estimate.Device;
 import assay.estimate.DeviceKind;
 import assay.estimate.InferenceRequest;
 import assay.estimate.Parallelism;
@@ -12,6 +14,7 @@ import assay.estimate.training.Recomputation;
 import assay.estimate.training.TrainingRequest;
 import assay.estimate.training.TrainingTypes;
 import assay.estimate.training.Utilization;
+import assay.model.AdapterShape;
 import assay.model.DType;
 import assay.model.ModelConfig;
 import assay.model.Precision;
@@ -22,10 +25,12 @@ import org.jspecify.annotations.Nullable;
 /** What the page's controls say, as requests to the estimator; the names are the options'. */
 final class Question {
   private final ModelConfig config;
+  private final @Nullable AdapterShape adapter;
   private final Fields f;
 
-  Question(ModelConfig config, String text) {
+  Question(ModelConfig config, @Nullable AdapterShape adapter, String text) {
     this.config = config;
+    this.adapter = adapter;
     this.f = Fields.parse(text);
   }
 
@@ -44,12 +49,15 @@ final class Question {
       size = size.withKvCache(kv);
     }
     long scratch = Scratch.bytes(kind, config, size, f.integer("workers"));
-    return new InferenceRequest(config, p, w, size, scratch, null);
+    return new InferenceRequest(config, p, w, size, scratch, null, adapter);
   }
 
   /** How the devices share the model at inference. */
   Parallelism spread() {
     int devices = f.integer("devices");
+    if (f.integer("tensor") * f.integer("pipeline") == devices) {
+      return new Parallelism(1, 0, f.integer("tensor"), f.integer("pipeline"));
+    }
     Parallelism p = devices < 1 ? null : Capacity.spread(config, devices);
     if (p == null) {
       throw new UserError(
@@ -59,6 +67,11 @@ final class Question {
               + " devices: neither its heads nor its layers divide so");
     }
     return p;
+  }
+
+  /** Only what a curve's point needs is asked; the searches are left out. */
+  boolean isPoint() {
+    return "true".equals(f.text("point"));
   }
 
   boolean trains() {
@@ -103,18 +116,20 @@ final class Question {
   }
 
   private @Nullable Lora lora() {
+    String frozen = f.need("qlora");
+    Precision quantized = frozen.equals("none") ? null : Precision.of(frozen);
+    if (adapter != null) {
+      return Lora.of(adapter, quantized);
+    }
     int rank = f.integer("lora");
     if (rank == 0) {
       return null;
     }
-    String frozen = f.need("qlora");
-    Precision quantized = frozen.equals("none") ? null : Precision.of(frozen);
-    // The scale alpha costs nothing.
-    return new Lora(rank, 32, Lora.targetsOf(f.need("lora-targets")), quantized);
+    return new Lora(
+        rank, f.number("lora-alpha"), Lora.targetsOf(f.need("lora-targets")), quantized);
   }
 
-  Utilization utilization() {
-    Double given = f.maybe("utilization");
-    return given == null ? Utilization.rule() : Utilization.given(given, "given by the user");
+  Utilization utilization(TrainingRequest r, Device device, Constants constants) {
+    return Utilization.of(f.maybe("utilization"), r, device, constants);
   }
 }

@@ -173,14 +173,14 @@ public final class ActivationTerms {
     if (lora == null) {
       return;
     }
-    long count = 0;
-    for (WeightRole role : roles) {
-      boolean there = role != WeightRole.GATE || c.gatedMlp();
-      count += there && lora.adapts(role) ? 1 : 0;
+    List<WeightRole> there = new ArrayList<>(List.of(roles));
+    if (!c.gatedMlp()) {
+      there.remove(WeightRole.GATE);
     }
-    if (count > 0) {
+    long ranks = lora.widest(c.nLayers(), there.toArray(WeightRole[]::new));
+    if (ranks > 0) {
       long rows = name.startsWith("mlp") ? expertRows : n;
-      layer(name, count + "·bsrp", product(count, rows, lora.rank(), p), "gradient of B");
+      layer(name, "bs·r·p, r all ranks", product(ranks, rows, p), "gradient of B");
     }
   }
 

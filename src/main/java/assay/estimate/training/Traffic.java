@@ -14,12 +14,17 @@ import java.util.List;
  */
 public record Traffic(String name, long bytes, String why) {
 
-  /** Everything that a step exchanges. */
-  static List<Traffic> of(TrainingRequest r, long weightBytes, long gradientBytes, int layers) {
+  /** Everything that a step exchanges; frozen weights stay where every replica has them. */
+  static List<Traffic> of(
+      TrainingRequest r,
+      long weightBytes,
+      long trainedWeightBytes,
+      long gradientBytes,
+      int layers) {
     List<Traffic> out = new ArrayList<>();
     Parallelism p = r.parallelism();
     if (p.data() > 1) {
-      data(out, r, weightBytes, gradientBytes);
+      data(out, r, weightBytes, trainedWeightBytes, gradientBytes);
     }
     long element = r.types().activations().bytes(1, 1);
     long activations = Math.multiplyExact(r.rows() * r.config().hiddenSize(), element);
@@ -42,7 +47,8 @@ public record Traffic(String name, long bytes, String why) {
     return List.copyOf(out);
   }
 
-  private static void data(List<Traffic> out, TrainingRequest r, long weights, long gradients) {
+  private static void data(
+      List<Traffic> out, TrainingRequest r, long weights, long trained, long gradients) {
     int n = r.parallelism().data();
     switch (r.parallelism().zeroStage()) {
       case 0 -> out.add(new Traffic("gradient all-reduce", ring(2, gradients, n), "once a step"));
@@ -53,7 +59,7 @@ public record Traffic(String name, long bytes, String why) {
                 "gradient reduce-scatter",
                 Math.multiplyExact(ring(1, gradients, n), (long) times),
                 times > 1 ? "each micro-batch" : "once a step"));
-        out.add(new Traffic("weight all-gather", ring(1, weights, n), "after the update"));
+        out.add(new Traffic("weight all-gather", ring(1, trained, n), "after the update"));
       }
       default -> {
         out.add(

@@ -82,6 +82,19 @@ public record TrainingEstimate(
         : stepSeconds.times(tokens / request.tokensPerStep());
   }
 
+  /** Bytes that one device sends in a step. */
+  public long sentBytes() {
+    return traffic.stream().mapToLong(Traffic::bytes).reduce(0, Math::addExact);
+  }
+
+  /**
+   * Rate of a device's link below which sending alone takes longer than the step; null without a
+   * time.
+   */
+  public @Nullable Double linkBytesPerSecond() {
+    return stepSeconds == null ? null : Double.valueOf(sentBytes() / stepSeconds.value());
+  }
+
   /** 6·N·D of one step (claim C2; Kaplan et al. 2020), N all parameters. */
   public double sixNd() {
     return 6.0 * parameters * request.tokensPerStep();

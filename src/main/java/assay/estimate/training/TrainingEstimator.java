@@ -45,6 +45,10 @@ public final class TrainingEstimator {
           "%d tokens are more than the %d that %s has positions for"
               .formatted(r.tokens(), r.config().maxSeqLen(), r.config().name()));
     }
+    if (r.lora() != null && r.lora().shape() != null) {
+      warnings.add(
+          "activations take every layer of these adapters for the one with the most ranks");
+    }
     long overhead = Math.round(constants.value(Coefficient.OVERHEAD_BYTES, r.types().arithmetic()));
     ModelConfig share = r.parallelism().share(r.config());
     return new TrainingEstimate(
@@ -58,7 +62,12 @@ public final class TrainingEstimator {
         flops,
         utilization,
         peak == null ? null : stepSeconds(flops, r, peak, utilization),
-        Traffic.of(r, weightBytes(r, share), gradientBytes(r, share), share.nLayers()),
+        Traffic.of(
+            r,
+            weightBytes(r, share),
+            Math.multiplyExact(trained(r, share), r.types().weights().bytes(1, 1)),
+            gradientBytes(r, share),
+            share.nLayers()),
         warnings);
   }
 

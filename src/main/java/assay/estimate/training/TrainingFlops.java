@@ -109,7 +109,8 @@ public record TrainingFlops(long forward, long backward, long recompute, long op
       long experts = expert ? r.config().nExperts() : 1;
       long rows = expert ? r.rows() * r.config().nActiveExperts() : r.rows();
       long out = t.rows() / experts;
-      long product = Flops.matmul(rows, lora.rank(), t.columns() + out);
+      long in = lora.hasOwnA(t.layer(), t.role()) ? t.columns() : 0;
+      long product = Flops.matmul(rows, lora.rank(t.layer(), t.role()), in + out);
       // The result is added to the frozen product's.
       sum = Math.addExact(sum, Math.addExact(product, Flops.add(rows, out)));
     }
