@@ -204,13 +204,15 @@ final class DeviceCommand implements Runnable {
 
   private static void printCeilings(PrintWriter out, Found f) {
     TextTable t =
-        new TextTable(1, "", "large product", "its shape", "peak", "of the peak", "arithmetic");
+        new TextTable(
+            1, "", "large product", "its shape", "buffers", "peak", "of the peak", "arithmetic");
     f.ceilings.forEach(
         (p, c) ->
             t.add(
                 p.label(),
                 rate(c.gemmFlopsPerSecond(), "FLOP/s"),
                 c.gemmShape() == null ? "" : c.gemmShape(),
+                c.gemmRotatingBuffers() == null ? "" : "" + c.gemmRotatingBuffers(),
                 rate(c.peakFlopsPerSecond(), "FLOP/s") + " (" + c.peakSource() + ")",
                 share(c),
                 f.device().arithmetic(p, true)));

@@ -39,30 +39,34 @@ public final class CeilingMeter {
    * @param sampleSeconds runs of one kind go on for so long
    * @param sweepBytes bytes of the sweep over memory
    * @param cacheBytes last-level cache of a host; 0 when it is not known or not to be measured
+   * @param deviceCacheBytes second-level cache of a device apart from the host, out of which no
+   *     operand of a product shall come; 0 for a host, whose caches belong to its rate
    */
-  public record Effort(double gemmSeconds, double sampleSeconds, long sweepBytes, long cacheBytes) {
+  public record Effort(
+      double gemmSeconds,
+      double sampleSeconds,
+      long sweepBytes,
+      long cacheBytes,
+      long deviceCacheBytes) {
     private static final long LEAST_SWEEP_BYTES = 256L << 20;
     private static final long USUAL_CACHE_BYTES = 64L << 20;
+
+    /** For a host. */
+    public Effort(double gemmSeconds, double sampleSeconds, long sweepBytes, long cacheBytes) {
+      this(gemmSeconds, sampleSeconds, sweepBytes, cacheBytes, 0);
+    }
 
     /**
      * For this device: a sweep of at least four times the last-level cache, and under a second for
      * each number.
      */
     public static Effort usual(Backend device) {
+      boolean host = device.sharesHostMemory();
+      long hostCache = host ? ProcFile.lastLevelCacheBytes().orElse(0) : 0;
       long cache =
-          device.sharesHostMemory()
-              ? ProcFile.lastLevelCacheBytes().orElse(USUAL_CACHE_BYTES)
-              : deviceCacheBytes(device);
+          host ? (hostCache > 0 ? hostCache : USUAL_CACHE_BYTES) : DeviceCache.bytes(device);
       return new Effort(
-          0.12,
-          0.5,
-          Math.max(4 * cache, LEAST_SWEEP_BYTES),
-          device.sharesHostMemory() ? ProcFile.lastLevelCacheBytes().orElse(0) : 0);
-    }
-
-    private static long deviceCacheBytes(Backend device) {
-      String bytes = device.info().facts().getOrDefault("l2_bytes", "");
-      return bytes.matches("\\d{1,12}") ? Long.parseLong(bytes) : USUAL_CACHE_BYTES;
+          0.12, 0.5, Math.max(4 * cache, LEAST_SWEEP_BYTES), hostCache, DeviceCache.bytes(device));
     }
   }
 
@@ -91,12 +95,13 @@ public final class CeilingMeter {
    *
    * @param shape n × in × out
    * @param flopsPerSecond of the fastest run
+   * @param rotatingBuffers sets of operands that took turns, so that none was in the device's cache
    */
-  public record GemmSize(String shape, double flopsPerSecond) {}
+  public record GemmSize(String shape, double flopsPerSecond, int rotatingBuffers) {}
 
-  private record Gemm(Shape shape, double flopsPerSecond) {
+  private record Gemm(Shape shape, double flopsPerSecond, int sets) {
     GemmSize size() {
-      return new GemmSize(shape.toString(), flopsPerSecond);
+      return new GemmSize(shape.toString(), flopsPerSecond, sets);
     }
   }
 
@@ -146,7 +151,8 @@ public final class CeilingMeter {
         sweep.kind,
         cacheSweep == null ? null : effort.cacheBytes,
         cacheSweep == null ? null : cacheSweep.bytesPerSecond,
-        bandwidth == null ? null : bandwidth.perSecond());
+        bandwidth == null ? null : bandwidth.perSecond(),
+        gemm.sets);
   }
 
   /** The sizes of product that {@link #of} tried, in order; empty before that. */
@@ -178,7 +184,8 @@ public final class CeilingMeter {
     }
     Gemm full = gemm(precision, last, effort.sampleSeconds);
     tried.set(
-        tried.size() - 1, faster(new Gemm(last, tried.getLast().flopsPerSecond), full).size());
+        tried.size() - 1,
+        faster(new Gemm(last, tried.getLast().flopsPerSecond, full.sets), full).size());
     return faster(best, full);
   }
 
@@ -187,28 +194,52 @@ public final class CeilingMeter {
   }
 
   private boolean fits(Precision precision, Shape s) {
-    long needed = precision.weightType().bytes(s.out, s.in) + 4L * s.n * s.in + 4L * s.n * s.out;
-    return needed < backend.memory().freeBytes() / 4;
+    return operandBytes(precision, s) < backend.memory().freeBytes() / 4;
   }
+
+  private static long operandBytes(Precision precision, Shape s) {
+    return precision.weightType().bytes(s.out, s.in) + 4L * s.n * s.in + 4L * s.n * s.out;
+  }
+
+  /** What one run multiplies. */
+  private record Operands(Tensor x, Tensor w, Tensor y) {}
 
   private Gemm gemm(Precision precision, Shape s, double sampleSeconds) {
     DType type = backend.activationType(precision);
     SessionShape session = sessionFor(precision, s);
     long scratch = backend.workspaceBytes(session);
+    int sets =
+        DeviceCache.sets(
+            operandBytes(precision, s), effort.deviceCacheBytes, backend.memory().freeBytes() / 4);
     TensorPlan plan = new TensorPlan();
-    plan.allocate(type, s.n, s.in);
-    backend.weight(plan, precision.weightType(), s.out, s.in);
-    plan.allocate(type, s.n, s.out);
+    for (int i = 0; i < sets; i++) {
+      plan.allocate(type, s.n, s.in);
+      backend.weight(plan, precision.weightType(), s.out, s.in);
+      plan.allocate(type, s.n, s.out);
+    }
     try (Arena workspace = backend.newArena(MemoryCategory.WORKSPACE, TensorPlan.padded(scratch));
         Arena arena = backend.newArena(MemoryCategory.ACTIVATIONS, plan.reservedBytes())) {
       backend.reserveWorkspace(session, workspace);
-      Tensor x = arena.allocate(type, s.n, s.in);
-      Tensor w = backend.weight(arena, precision.weightType(), s.out, s.in);
-      Tensor y = arena.allocate(type, s.n, s.out);
-      fill(x, w, s);
+      List<Operands> operands = new ArrayList<>();
+      for (int i = 0; i < sets; i++) {
+        operands.add(
+            new Operands(
+                arena.allocate(type, s.n, s.in),
+                backend.weight(arena, precision.weightType(), s.out, s.in),
+                arena.allocate(type, s.n, s.out)));
+      }
+      fill(operands, s);
+      int[] turn = {0};
       double seconds =
-          FastestRun.seconds(backend, sampleSeconds, () -> backend.matmul(x, w, y, false));
-      return new Gemm(s, s.flops() / seconds);
+          FastestRun.seconds(
+              backend,
+              sampleSeconds,
+              () -> {
+                Operands o = operands.get(turn[0]);
+                turn[0] = (turn[0] + 1) % sets;
+                backend.matmul(o.x, o.w, o.y, false);
+              });
+      return new Gemm(s, s.flops() / seconds, sets);
     }
   }
 
@@ -224,7 +255,7 @@ public final class CeilingMeter {
   }
 
   /** Random numbers: zeros run faster on some devices. */
-  private void fill(Tensor x, Tensor w, Shape s) {
+  private void fill(List<Operands> operands, Shape s) {
     ModelConfig config =
         ModelConfig.builder("ceiling", "llama")
             .size(1, s.in, s.out)
@@ -233,26 +264,31 @@ public final class CeilingMeter {
             .build();
     RandomWeights random = new RandomWeights(config, SEED);
     try (var scratch = java.lang.foreign.Arena.ofConfined()) {
+      Tensor x = operands.getFirst().x;
       TensorSpec inputs = new TensorSpec(WeightRole.DOWN, 0, s.n, s.in);
       MemorySegment staging = scratch.allocate(x.bytes(), 64);
       random.read(inputs, 0, s.n, x.type(), staging);
-      backend.write(x, staging);
+      operands.forEach(o -> backend.write(o.x, staging));
     }
     TensorSpec weights = new TensorSpec(WeightRole.UP, 0, s.out, s.in);
     boolean made =
         random
             .randomStream(weights)
-            .map(stream -> backend.generateWeight(w, 0, s.out, stream))
+            .map(
+                stream ->
+                    operands.stream().allMatch(o -> backend.generateWeight(o.w, 0, s.out, stream)))
             .orElse(false);
     if (made) {
       return;
     }
     int rows = Math.min(s.out, 512);
     try (var scratch = java.lang.foreign.Arena.ofConfined()) {
-      MemorySegment staging = scratch.allocate(w.type().bytes(rows, s.in), 64);
+      DType stored = operands.getFirst().w.type();
+      MemorySegment staging = scratch.allocate(stored.bytes(rows, s.in), 64);
       for (int first = 0; first < s.out; first += rows) {
-        random.read(weights, first, rows, w.type(), staging);
-        backend.writeWeight(w, first, rows, staging);
+        int at = first;
+        random.read(weights, first, rows, stored, staging);
+        operands.forEach(o -> backend.writeWeight(o.w, at, rows, staging));
       }
     }
   }

@@ -17,7 +17,8 @@ import java.util.Random;
 
 /**
  * Ceilings of what a device can do beside the operations of a model; empty where it offers no
- * {@link LibraryProbe}.
+ * {@link LibraryProbe}. The operands of one product take 256 MB and more, so that one set of them
+ * is enough where {@link CeilingMeter} rotates several: no cache holds them until the next run.
  */
 public final class LibraryCeilings {
   private static final long SEED = 7;

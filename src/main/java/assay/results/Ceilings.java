@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param cacheBytes size of the last-level cache, where the device is a host
  * @param cacheBytesPerSecond the same sweep over half of it, again and again
  * @param bandwidthBytesPerSecond the datasheet's memory bandwidth, where there is one
+ * @param gemmRotatingBuffers sets of operands that took turns in that product, so that none came
+ *     out of the device's cache; 1 on a host and where one set is far larger than the cache
  */
 public record Ceilings(
     @Nullable Double peakFlopsPerSecond,
@@ -27,7 +29,8 @@ public record Ceilings(
     @Nullable String copyKind,
     @Nullable Long cacheBytes,
     @Nullable Double cacheBytesPerSecond,
-    @Nullable Double bandwidthBytesPerSecond) {
+    @Nullable Double bandwidthBytesPerSecond,
+    @Nullable Integer gemmRotatingBuffers) {
   /** Checks every number. */
   public Ceilings {
     Numbers.positive("ceilings.peak_flops_per_second", peakFlopsPerSecond);

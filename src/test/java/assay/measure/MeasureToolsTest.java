@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import assay.backend.Backend;
+import assay.backend.BackendInfo;
 import assay.backend.CeilingProbe;
 import assay.backend.reference.ReferenceBackend;
 import assay.model.Precision;
@@ -14,7 +15,11 @@ import assay.results.Ceilings;
 import assay.results.Environment;
 import assay.results.Times;
 import assay.tensor.Tensor;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class MeasureToolsTest {
@@ -56,6 +61,71 @@ class MeasureToolsTest {
           first.copyBytesPerSecond(),
           meter.of(Precision.FP32).copyBytesPerSecond(),
           "one sweep serves all precisions");
+      assertEquals(0, device.liveBytes());
+    }
+  }
+
+  /** Between two uses of a set lies twice the cache, where there is memory for it. */
+  @Test
+  void operandsTakeTurns() {
+    assertEquals(1, DeviceCache.sets(1 << 20, 0, 1L << 40), "a host");
+    assertEquals(1, DeviceCache.sets(100, 50, 1L << 40));
+    assertEquals(3, DeviceCache.sets(99, 50, 1L << 40));
+    assertEquals(1, DeviceCache.sets(98, 49, 1L << 40));
+    assertEquals(3, DeviceCache.sets(97, 49, 1L << 40));
+    assertEquals(101, DeviceCache.sets(1, 50, 1L << 40));
+    assertEquals(7, DeviceCache.sets(1, 50, 7));
+    assertEquals(1, DeviceCache.sets(1, 50, 0));
+    for (long each = 1; each < 300; each++) {
+      long between = (DeviceCache.sets(each, 100, 1L << 40) - 1) * each;
+      assertTrue(each >= 200 || between >= 200, each + " bytes, " + between + " between");
+    }
+  }
+
+  /** A device apart from the host with a cache of 128 KiB, that remembers what it multiplied. */
+  private static final class Apart extends ForwardingBackend {
+    private final Set<Tensor> weights = new HashSet<>();
+    private @Nullable Tensor latest;
+    private boolean twiceInTurn;
+
+    Apart() {
+      super(new ReferenceBackend());
+    }
+
+    @Override
+    public boolean sharesHostMemory() {
+      return false;
+    }
+
+    @Override
+    public BackendInfo info() {
+      return new BackendInfo("test", "apart", "Apart", Map.of("l2_bytes", "131072"));
+    }
+
+    @Override
+    public void matmul(Tensor x, Tensor weight, Tensor out, boolean accumulate) {
+      if (weight.rows() == 128) { // not the sweep over memory
+        twiceInTurn |= weight.equals(latest);
+        latest = weight;
+        weights.add(weight);
+      }
+      super.matmul(x, weight, out, accumulate);
+    }
+  }
+
+  @Test
+  void aSmallProductDoesNotFindItsOperandsInTheCache() {
+    try (Apart device = new Apart()) {
+      CeilingMeter.Effort usual = CeilingMeter.Effort.usual(device);
+      assertEquals(131_072, usual.deviceCacheBytes());
+      CeilingMeter.Effort effort =
+          new CeilingMeter.Effort(1e-9, 0.02, 1 << 20, 0, usual.deviceCacheBytes());
+      Ceilings c = new CeilingMeter(device, effort).of(Precision.FP32);
+      // 32×128×128: 64 KiB of weights, 16 of x, 16 of y; 256 KiB lie between.
+      assertEquals("32×128×128", c.gemmShape());
+      assertEquals(1 + 3, c.gemmRotatingBuffers());
+      assertFalse(device.twiceInTurn, "the same operands twice in a row");
+      assertEquals(4 + 4, device.weights.size(), "sampled twice");
       assertEquals(0, device.liveBytes());
     }
   }

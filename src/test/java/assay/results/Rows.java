@@ -89,7 +89,8 @@ public final class Rows {
             "sum",
             1L << 25,
             6e10,
-            null),
+            null,
+            1),
         new Utilization(
             0.76,
             0.11,
