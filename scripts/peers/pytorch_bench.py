@@ -217,14 +217,23 @@ def measure(a, torch):
                 print("pytorch_bench: %s does not run: %s" % (mode, str(e).splitlines()[0]), file=sys.stderr)
                 out.write(json.dumps({"who": mode, "failed": str(e).splitlines()[0]}) + "\n")
                 del runs[mode]
-        for r in range(a.rounds):
-            if time.monotonic() - began > a.seconds:
-                print("pytorch_bench: %d of %d rounds in %.0f s" % (r, a.rounds, a.seconds), file=sys.stderr)
-                break
-            if a.assay:
-                keep("assay", *assay_sample(a, Path(folder) / str(r)), round=r)
-            for mode, (prefill, decode) in runs.items():
-                keep(mode, *sample(torch, model, prefill, decode, ids, a.generate), round=r)
+        longest = 0
+        try:
+            for r in range(a.rounds):
+                start = time.monotonic()
+                if start + longest - began > a.seconds:
+                    print("pytorch_bench: %d of %d rounds in %.0f s" % (r, a.rounds, a.seconds), file=sys.stderr)
+                    break
+                # Each round begins with another one, so that nobody always follows the same.
+                turns = (["assay"] if a.assay else []) + list(runs)
+                for who in turns[r % len(turns) :] + turns[: r % len(turns)] if turns else []:
+                    if who == "assay":
+                        keep(who, *assay_sample(a, Path(folder) / str(r)), round=r)
+                    else:
+                        keep(who, *sample(torch, model, *runs[who], ids, a.generate), round=r)
+                longest = max(longest, time.monotonic() - start)
+        except KeyboardInterrupt:  # what is there is worth its table
+            print("pytorch_bench: interrupted", file=sys.stderr)
     return samples
 
 

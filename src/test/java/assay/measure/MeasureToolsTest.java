@@ -125,7 +125,7 @@ class MeasureToolsTest {
       assertEquals("32×128×128", c.gemmShape());
       assertEquals(1 + 3, c.gemmRotatingBuffers());
       assertFalse(device.twiceInTurn, "the same operands twice in a row");
-      assertEquals(4 + 4, device.weights.size(), "sampled twice");
+      assertTrue(device.weights.size() >= 2 * 3, "sampled twice, three runs or more each");
       assertEquals(0, device.liveBytes());
     }
   }
