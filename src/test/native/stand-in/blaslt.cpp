@@ -68,7 +68,12 @@ bool takes(const Desc& d, const Layout& a, const Layout& b, const Layout& c) {
 
 }  // namespace
 
-EXPORT int cublasLtCreate(void** handle) { return create(handle, 1); }
+EXPORT int cublasLtCreate(void** handle) {
+  if (int ordered = ordered_failure("cublasLtCreate")) {
+    return ordered;
+  }
+  return create(handle, 1);
+}
 EXPORT int cublasLtDestroy(void* handle) { return destroy<int>(handle); }
 
 EXPORT int cublasLtMatmulDescCreate(void** desc, int compute, int scale) {
@@ -110,6 +115,9 @@ EXPORT int cublasLtMatmulPreferenceSetAttribute(void* preference, int attribute,
 EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, void* desc, void* a, void* b, void* c, void* d, void* preference,
                                           int wanted, Result* results, int* found) {
   *found = 0;
+  if (int ordered = ordered_failure("cublasLtMatmulAlgoGetHeuristic")) {
+    return ordered;
+  }
   if (wanted < 1 || c != d) {
     return kInvalid;
   }
@@ -128,6 +136,9 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void*, void* desc, void* a, void* b, v
 EXPORT int cublasLtMatmul(void*, void* desc, const void* alpha, const void* a, void* a_layout, const void* b,
                           void* b_layout, const void* beta, const void* c, void* c_layout, void* d, void* d_layout,
                           const Result* algorithm, void* workspace, size_t workspace_bytes, void* stream) {
+  if (int ordered = ordered_failure("cublasLtMatmul")) {
+    return ordered;
+  }
   Desc m = *static_cast<Desc*>(desc);
   Layout la = *static_cast<Layout*>(a_layout);
   Layout lb = *static_cast<Layout*>(b_layout);

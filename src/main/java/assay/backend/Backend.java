@@ -2,6 +2,7 @@ package assay.backend;
 
 import assay.model.Activation;
 import assay.model.DType;
+import assay.model.ModelConfig;
 import assay.model.NormKind;
 import assay.model.Precision;
 import assay.model.RandomStream;
@@ -38,12 +39,31 @@ public interface Backend extends AutoCloseable {
    */
   String arithmetic(Precision precision, boolean prefill);
 
+  /** The same for products of {@code rows} rows in the layers of this very model. */
+  default String arithmetic(Precision precision, ModelConfig config, int rows) {
+    return arithmetic(precision, rows > 1);
+  }
+
+  /**
+   * The precision whose peak bounds such products: that of the operands which the device's
+   * multipliers really get.
+   */
+  default Precision multipliesIn(Precision precision, ModelConfig config, int rows) {
+    return precision;
+  }
+
   /**
    * How matrix products of this precision round the activations that enter them: products of
    * several rows, as in {@code prefill} and in decode of a batch, or of one.
    */
   default InputRounding inputRounding(Precision precision, boolean prefill) {
     return InputRounding.NONE;
+  }
+
+  /** The same for one product of {@code rows} rows in a session of this very model. */
+  default InputRounding inputRounding(
+      Precision precision, ModelConfig config, int rows, Tensor weight) {
+    return inputRounding(precision, rows > 1);
   }
 
   /** The type of activations at this precision. */

@@ -14,8 +14,11 @@ public enum InputRounding {
   BF16,
   /** To 10 fraction bits, weights too. */
   TF32,
-  /** To e4m3 with a factor per matrix: 3 fraction bits. */
-  FP8,
+  /**
+   * To e4m3, 3 fraction bits, divided by the smallest power of two for each row that brings its
+   * largest magnitude to 448 or less.
+   */
+  FP8_ROWS,
   /** To int8 with one factor for each 32 elements of a row: largest magnitude / 127. */
   INT8_BLOCKS,
   /** To int8 with one factor for each row. */

@@ -25,7 +25,6 @@ final class CudaScratch {
   private static final long LOGITS_PER_PART = 4096;
   private static final long MOST_PARTS = 64;
   private static final long FEW_ROWS = 8;
-  private static final long F8_SCALE_BYTES = 256;
   private static final long LINE = 256;
 
   private CudaScratch() {}
@@ -60,9 +59,9 @@ final class CudaScratch {
     if (p != Precision.FP8) {
       return weights;
     }
-    // Activations in e4m3 and their factor.
+    // Activations in e4m3 and a factor in fp32 for each row.
     long widest = Math.max(h, Math.max(c.intermediateSize(), c.qDim()));
-    return Math.max(weights, align(rows * widest) + F8_SCALE_BYTES);
+    return Math.max(weights, align(rows * widest) + align(4 * rows));
   }
 
   private static long up(long n, long unit) {

@@ -13,6 +13,7 @@ import assay.backend.SessionShape;
 import assay.backend.StepState;
 import assay.model.Activation;
 import assay.model.DType;
+import assay.model.ModelConfig;
 import assay.model.NormKind;
 import assay.model.Precision;
 import assay.model.RandomStream;
@@ -64,8 +65,24 @@ abstract class ForwardingBackend implements Backend {
   }
 
   @Override
+  public String arithmetic(Precision precision, ModelConfig config, int rows) {
+    return inner.arithmetic(precision, config, rows);
+  }
+
+  @Override
+  public Precision multipliesIn(Precision precision, ModelConfig config, int rows) {
+    return inner.multipliesIn(precision, config, rows);
+  }
+
+  @Override
   public InputRounding inputRounding(Precision precision, boolean prefill) {
     return inner.inputRounding(precision, prefill);
+  }
+
+  @Override
+  public InputRounding inputRounding(
+      Precision precision, ModelConfig config, int rows, Tensor weight) {
+    return inner.inputRounding(precision, config, rows, weight);
   }
 
   @Override

@@ -77,7 +77,7 @@ public final class LogitsCheck {
     stop.check();
     long kvElements = 2L * batch * tokens * c.kvDim() * c.nLayers();
     Backend noisy =
-        new RoundingNoiseBackend(reference, device, small.precision(), kvElements, SEED);
+        new RoundingNoiseBackend(reference, device, c, small.precision(), kvElements, SEED);
     float[] disturbed = logits(noisy, weights, small, prompts);
     stop.check();
 

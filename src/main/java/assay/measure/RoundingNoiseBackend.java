@@ -6,7 +6,9 @@ import assay.backend.InputRounding;
 import assay.backend.StepState;
 import assay.model.Activation;
 import assay.model.DType;
+import assay.model.ModelConfig;
 import assay.model.NormKind;
+import assay.model.NumberFormat;
 import assay.model.Precision;
 import assay.tensor.Tensor;
 import java.util.SplittableRandom;
@@ -35,12 +37,14 @@ import org.jspecify.annotations.Nullable;
 final class RoundingNoiseBackend extends ForwardingBackend {
   private static final double U = 0x1p-24;
   private static final double ELEMENTWISE = 4;
+  private static final double F8_LARGEST = 448;
   private static final int FEWEST_FLIPS = 16;
 
   /** How much likelier than expected a flip is made, for the count's own spread. */
   private static final int FLIP_MARGIN = 8;
 
   private final Backend device;
+  private final ModelConfig config;
   private final Precision precision;
   private final long kvElements;
   private final SplittableRandom random;
@@ -48,12 +52,19 @@ final class RoundingNoiseBackend extends ForwardingBackend {
   /**
    * @param reference the judge
    * @param device whose arithmetic is imitated; only asked what it is
+   * @param config of the model that is checked
    * @param kvElements elements that the whole check writes to the KV cache
    */
   RoundingNoiseBackend(
-      Backend reference, Backend device, Precision precision, long kvElements, long seed) {
+      Backend reference,
+      Backend device,
+      ModelConfig config,
+      Precision precision,
+      long kvElements,
+      long seed) {
     super(reference);
     this.device = device;
+    this.config = config;
     this.precision = precision;
     this.kvElements = kvElements;
     this.random = new SplittableRandom(seed);
@@ -91,7 +102,7 @@ final class RoundingNoiseBackend extends ForwardingBackend {
 
   @Override
   public void matmul(Tensor x, Tensor weight, Tensor out, boolean accumulate) {
-    InputRounding rounding = device.inputRounding(precision, x.rows() > 1);
+    InputRounding rounding = device.inputRounding(precision, config, x.rows(), weight);
     if (rounding == InputRounding.NONE) {
       super.matmul(x, weight, out, accumulate);
     } else {
@@ -110,7 +121,7 @@ final class RoundingNoiseBackend extends ForwardingBackend {
       case BF16 -> relative(x, 0x1p-8);
       // The weights are rounded as well: √2 of one rounding.
       case TF32 -> relative(x, 0x1p-11 * Math.sqrt(2));
-      case FP8 -> relative(x, 0x1p-4);
+      case FP8_ROWS -> f8(x, width);
       case INT8_BLOCKS -> int8(x, width, 32);
       case INT8_ROWS -> int8(x, width, width);
     };
@@ -139,6 +150,25 @@ final class RoundingNoiseBackend extends ForwardingBackend {
         for (int i = from; i < to; i++) {
           out[i] = step == 0 ? x[i] : (float) (Math.rint(x[i] / step) * step);
         }
+      }
+    }
+    return out;
+  }
+
+  /** Rounded to e4m3 times the power of two of each row. */
+  private static float[] f8(float[] x, int width) {
+    float[] out = new float[x.length];
+    for (int row = 0; row < x.length; row += width) {
+      float largest = 0;
+      for (int i = row; i < row + width; i++) {
+        largest = Math.max(largest, Math.abs(x[i]));
+      }
+      double factor = Math.scalb(1.0, Math.getExponent(largest) - 8);
+      factor = Math.max(Float.MIN_NORMAL, largest > F8_LARGEST * factor ? 2 * factor : factor);
+      for (int i = row; i < row + width; i++) {
+        out[i] =
+            (float)
+                (NumberFormat.fromF8E4M3(NumberFormat.toF8E4M3((float) (x[i] / factor))) * factor);
       }
     }
     return out;

@@ -76,9 +76,17 @@ public final class RowFactory {
         null,
         null,
         null,
-        new ResultRow.Arithmetic(device.arithmetic(p, true), device.arithmetic(p, false)),
+        arithmetic(p, weights.config(), options, workload),
         warnings,
         command);
+  }
+
+  private ResultRow.Arithmetic arithmetic(
+      Precision p, ModelConfig c, SessionOptions options, Workload w) {
+    int pass = Math.min(options.maxPassTokens(), w.promptTokens());
+    return new ResultRow.Arithmetic(
+        device.arithmetic(p, c, Math.multiplyExact(w.batch(), pass)),
+        device.arithmetic(p, c, w.batch()));
   }
 
   /** The model's shape as rows hold it. */

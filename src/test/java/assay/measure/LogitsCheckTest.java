@@ -70,7 +70,8 @@ class LogitsCheckTest {
   /** Quantises the activations as int8 back ends do, and says so. */
   private static class HonestInt8 extends Honest {
     @Override
-    public InputRounding inputRounding(Precision precision, boolean prefill) {
+    public InputRounding inputRounding(
+        Precision precision, ModelConfig config, int rows, Tensor weight) {
       return InputRounding.INT8_BLOCKS;
     }
 
@@ -124,7 +125,8 @@ class LogitsCheckTest {
         check(
             new HonestInt8() {
               @Override
-              public InputRounding inputRounding(Precision precision, boolean prefill) {
+              public InputRounding inputRounding(
+                  Precision precision, ModelConfig config, int rows, Tensor weight) {
                 return InputRounding.NONE;
               }
             },

@@ -16,6 +16,7 @@ import assay.backend.StepState;
 import assay.backend.cuda.ffm.Nvml;
 import assay.model.Activation;
 import assay.model.DType;
+import assay.model.ModelConfig;
 import assay.model.NormKind;
 import assay.model.Precision;
 import assay.model.RandomStream;
@@ -100,8 +101,8 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
       stored = new StoredAttention(table, attention, blas, scratch);
       matrices = new MatrixOps(table, p.multiprocessors(), tensorCores);
       tokens = new TokenOps(table);
-      f8Products = owned(new F8Products(context, memory, scratch, staging));
-      products = new LargeProducts(table, matrices, blas, scratch);
+      f8Products = owned(new F8Products(context, memory, scratch, staging, rows));
+      products = new LargeProducts(table, matrices, blas, f8Products, scratch);
       weights = new WeightTransfers(context, memory, staging, matrices, scratch);
       random = owned(new DeviceRandom(context, memory, matrices, tokens, scratch, staging));
       facts.opened(memory);
@@ -134,33 +135,52 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
 
   @Override
   public String arithmetic(Precision precision, boolean prefill) {
-    String sums = ", sums in fp32";
-    if (!prefill) {
-      return switch (precision) {
-        case FP32, TF32 -> "fp32";
-        default -> precision.label() + " weights × " + activationName(precision) + sums;
-      };
+    String refusal = f8Products.refusal();
+    if (!prefill || precision != Precision.FP8) {
+      return Arithmetic.words(precision, activationType(precision), prefill, false);
     }
-    return switch (precision) {
-      case FP32 -> "fp32 (cuBLAS, no tensor cores)";
-      case TF32 -> "tf32 tensor cores" + sums;
-      case FP16, BF16 -> precision.label() + " tensor cores" + sums;
-      case FP8, INT8, INT4 ->
-          activationName(precision)
-              + " tensor cores over converted "
-              + precision.label()
-              + " weights"
-              + sums;
-    };
+    return refusal == null
+        ? Arithmetic.words(precision, DType.BF16, true, true)
+            + "; models with widths that are no multiples of 16: "
+            + Arithmetic.words(precision, DType.BF16, true, false)
+        : Arithmetic.words(precision, DType.BF16, true, false) + " (e4m3 × e4m3: " + refusal + ")";
   }
 
-  private String activationName(Precision precision) {
-    return activationType(precision).name().toLowerCase(java.util.Locale.ROOT);
+  @Override
+  public String arithmetic(Precision precision, ModelConfig config, int rows) {
+    return Arithmetic.words(
+        precision, activationType(precision), isMany(rows), f8(precision, config));
+  }
+
+  @Override
+  public Precision multipliesIn(Precision precision, ModelConfig config, int rows) {
+    return Arithmetic.multipliesIn(precision, isMany(rows), f8(precision, config));
+  }
+
+  private static boolean isMany(int rows) {
+    return rows > MatrixOps.MAX_GEMV_ROWS;
+  }
+
+  /** Whether activations are rounded to e4m3 too where a product of the layers has many rows. */
+  private boolean f8(Precision precision, ModelConfig config) {
+    return precision == Precision.FP8 && f8Products.takes(config);
   }
 
   @Override
   public InputRounding inputRounding(Precision precision, boolean prefill) {
     return precision == Precision.TF32 && prefill ? InputRounding.TF32 : InputRounding.NONE;
+  }
+
+  @Override
+  public InputRounding inputRounding(
+      Precision precision, ModelConfig config, int rows, Tensor weight) {
+    if (!isMany(rows)) {
+      return InputRounding.NONE;
+    }
+    boolean f8 = weight.type() == DType.F8E4M3 && F8Products.takes(weight.rows(), weight.columns());
+    return f8 && f8(precision, config)
+        ? InputRounding.FP8_ROWS
+        : inputRounding(precision, true);
   }
 
   @Override
@@ -245,7 +265,8 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
 
   @Override
   public void reserveWorkspace(SessionShape shape, Arena arena) {
-    scratch.reserve(shape, WorkspaceLayout.of(shape, planning), arena);
+    boolean f8 = f8(shape.precision(), shape.config());
+    scratch.reserve(shape, WorkspaceLayout.of(shape, planning), arena, f8);
   }
 
   @Override
@@ -311,7 +332,7 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
 
   @Override
   public boolean multiplyF8(Tensor x, Tensor weight, Tensor out) {
-    return f8Products.multiply(x, weight, out);
+    return f8Products.multiplyCodes(x, weight, out);
   }
 
   // ---- order and time

@@ -33,10 +33,13 @@ final class CudaScratch {
     final CudaBuffer buffer;
     final Map<Part, Piece> pieces = new EnumMap<>(Part.class);
     final Blas.Fp32 fp32;
+    final boolean f8;
 
-    Workspace(CudaBuffer buffer, long address, WorkspaceLayout layout, Blas.Fp32 fp32) {
+    Workspace(
+        CudaBuffer buffer, long address, WorkspaceLayout layout, Blas.Fp32 fp32, boolean f8) {
       this.buffer = buffer;
       this.fp32 = fp32;
+      this.f8 = f8;
       long at = address;
       for (Part p : Part.values()) {
         pieces.put(p, new Piece(at, bytes(layout, p)));
@@ -63,8 +66,12 @@ final class CudaScratch {
     this.memory = memory;
   }
 
-  /** Takes a session's workspace from its arena, and uses it from now on. */
-  void reserve(SessionShape shape, WorkspaceLayout layout, Arena arena) {
+  /**
+   * Takes a session's workspace from its arena, and uses it from now on.
+   *
+   * @param f8 whether its products of many rows with e4m3 weights are {@link F8Products}
+   */
+  void reserve(SessionShape shape, WorkspaceLayout layout, Arena arena, boolean f8) {
     int rows = Math.toIntExact(layout.totalBytes() / 256);
     Tensor all = arena.allocate(DType.U8, rows, 256);
     if (!(all.buffer() instanceof CudaBuffer buffer)) {
@@ -72,7 +79,7 @@ final class CudaScratch {
     }
     Blas.Fp32 fp32 = shape.precision() == Precision.TF32 ? Blas.Fp32.TF32 : Blas.Fp32.TRUE;
     dropClosed();
-    current = new Workspace(buffer, buffer.address() + all.offsetBytes(), layout, fp32);
+    current = new Workspace(buffer, buffer.address() + all.offsetBytes(), layout, fp32, f8);
     workspaces.add(current);
   }
 
@@ -136,6 +143,12 @@ final class CudaScratch {
     Piece mine = own.get(part);
     long there = Math.max(session == null ? 0 : session.bytes, mine == null ? 0 : mine.bytes);
     return there > 0 ? there : wanted;
+  }
+
+  /** Whether the present session multiplies activations in e4m3; not so outside of sessions. */
+  boolean f8() {
+    Workspace w = current();
+    return w != null && w.f8;
   }
 
   /** How products of fp32 matrices are made in the present session. */

@@ -374,6 +374,27 @@ enum Kernel {
       i32("ldX"),
       i32("n"),
       i32("columns")),
+  /** out[r] = e4m3(x[r] / factor[r]), a power of two for each row. */
+  ROUND_F8(
+      "round_f8",
+      512,
+      Variants.ACTIVATIONS,
+      ptr("out"),
+      i32("ldOut"),
+      ptr("factors"),
+      ptr("x"),
+      i32("ldX"),
+      i32("columns")),
+  /** y[r] *= factor[r]. */
+  SCALE_ROWS(
+      "round_f8",
+      256,
+      Variants.ACTIVATIONS,
+      ptr("y"),
+      i32("ldY"),
+      ptr("factors"),
+      i32("n"),
+      i32("columns")),
   /** JCurand's (0, 1] to [0, 1): x = 1 − x. */
   HALF_OPEN("convert", 256, Variants.ONE, ptr("x"), i64("count")),
 

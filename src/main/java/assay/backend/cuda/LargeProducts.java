@@ -5,8 +5,9 @@ import assay.model.DType;
 import assay.tensor.Tensor;
 
 /**
- * Products with many rows: the library's, directly where x and the weight share a type; else from a
- * panel of the weight in x's type, a range of its rows at a time.
+ * Products with many rows: the library's, directly where x and the weight share a type; in sessions
+ * that say so with x in e4m3 too ({@link F8Products}); else from a panel of the weight in x's type,
+ * a range of its rows at a time.
  *
  * <p>8- and 4-bit blocks have a scale for every 32 elements of the inner dimension, so no integer
  * product of whole rows can be exact: they are multiplied in 16 bits.
@@ -16,12 +17,15 @@ final class LargeProducts {
   private final KernelTable table;
   private final MatrixOps matrices;
   private final Blas blas;
+  private final F8Products f8;
   private final CudaScratch scratch;
 
-  LargeProducts(KernelTable table, MatrixOps matrices, Blas blas, CudaScratch scratch) {
+  LargeProducts(
+      KernelTable table, MatrixOps matrices, Blas blas, F8Products f8, CudaScratch scratch) {
     this.table = table;
     this.matrices = matrices;
     this.blas = blas;
+    this.f8 = f8;
     this.scratch = scratch;
   }
 
@@ -32,6 +36,10 @@ final class LargeProducts {
       return;
     }
     checkTypes(x, out);
+    if (scratch.f8() && f8.takes(weight, out, accumulate)) {
+      f8.multiply(x, weight, out);
+      return;
+    }
     useWorkspace();
     if (weight.type() == x.type()) {
       product(x, matrix(weight), weight.rows(), matrix(out), accumulate);

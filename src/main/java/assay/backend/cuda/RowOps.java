@@ -266,6 +266,38 @@ final class RowOps {
     elementwise(Kernel.CONVERT, typePair(x, out), x.rows(), x.columns());
   }
 
+  /**
+   * out[r] = x[r] / factors[r] in e4m3, each factor the smallest power of two that brings its row's
+   * largest magnitude to 448 or less; a block a row.
+   *
+   * @param out F8E4M3 [n, columns]
+   * @param factors F32 [1, n]
+   */
+  void roundF8(Tensor x, Tensor out, Tensor factors) {
+    out.require("out", DType.F8E4M3, x.rows(), x.columns());
+    factors.require("factors", DType.F32, 1, x.rows());
+    t.args()
+        .ptr(t.address(out))
+        .i32(KernelTable.ld(out))
+        .ptr(t.address(factors))
+        .ptr(t.address(x))
+        .i32(KernelTable.ld(x))
+        .i32(x.columns());
+    t.launch(Kernel.ROUND_F8, KernelTable.activation(x.type()), x.rows(), 1, 1);
+  }
+
+  /** y[r] *= factors[r]; factors F32 [1, n]. */
+  void scaleRows(Tensor y, Tensor factors) {
+    factors.require("factors", DType.F32, 1, y.rows());
+    t.args()
+        .ptr(t.address(y))
+        .i32(KernelTable.ld(y))
+        .ptr(t.address(factors))
+        .i32(y.rows())
+        .i32(y.columns());
+    elementwise(Kernel.SCALE_ROWS, KernelTable.activation(y.type()), y.rows(), y.columns());
+  }
+
   private static int typePair(Tensor from, Tensor to) {
     return 3 * KernelTable.activation(from.type()) + KernelTable.activation(to.type());
   }

@@ -20,7 +20,7 @@ import assay.tensor.TensorPlan;
  *   <li>panel, where weights are stored in 8 or 4 bits and passes have more rows than the kernels
  *       for few rows take: a part of a matrix in 16 bits, the largest matrix or {@link
  *       #PANEL_BYTES}, whichever is less. For fp8 the same place also takes the activations in
- *       e4m3, so it is at least as large as those.
+ *       e4m3 and a factor in fp32 for each of their rows, so it is at least as large as those.
  * </ul>
  *
  * @param cublasBytes the library's
@@ -34,9 +34,6 @@ record WorkspaceLayout(long cublasBytes, long attentionBytes, long greedyBytes, 
 
   static final long CUBLAS_BYTES = 32L << 20;
   static final long PANEL_BYTES = 64L << 20;
-
-  /** The factor of the activations in e4m3, behind them. */
-  static final long F8_SCALE_BYTES = 256;
 
   /**
    * For a session.
@@ -67,7 +64,12 @@ record WorkspaceLayout(long cublasBytes, long attentionBytes, long greedyBytes, 
       return weights;
     }
     long widest = Math.max(c.hiddenSize(), Math.max(c.intermediateSize(), c.qDim()));
-    return Math.max(weights, TensorPlan.padded(Math.multiplyExact(rows, widest)) + F8_SCALE_BYTES);
+    return Math.max(weights, f8Bytes(rows, widest) + f8Bytes(rows, Float.BYTES));
+  }
+
+  /** Of activations in e4m3; with a width of 4, of their factors. */
+  static long f8Bytes(long rows, long width) {
+    return TensorPlan.padded(Math.multiplyExact(rows, width));
   }
 
   /** Elements of the largest matrix; q, k and v are one, and so are gate and up. */

@@ -399,7 +399,7 @@ public final class PrecisionComparison {
         facts(weights),
         v.label(),
         reference.label(),
-        device.arithmetic(v.precision(), true),
+        device.arithmetic(v.precision(), c, size.batch() * size.passTokens()),
         j.tokens(),
         setting.window(),
         setting.stride(),

@@ -331,10 +331,10 @@ class CudaFailuresStandInTest {
     }
   }
 
-  /** What no operation of a model uses: it is only measured as a ceiling, but it must be right. */
+  /** As they are measured for ceilings. */
   @Test
   void theLibrarysOwnProductsAreExact() {
-    try (CudaBackend backend = StandIn.open();
+    try (CudaBackend backend = StandIn.open(90);
         Arena arena = backend.newArena(MemoryCategory.ACTIVATIONS, 1 << 20);
         var host = java.lang.foreign.Arena.ofConfined()) {
       int n = 3;

@@ -127,6 +127,12 @@ public final class StandIn {
     return CudaDevices.open(libraries(), 0);
   }
 
+  /** The same of another compute capability, such as 90. */
+  public static CudaBackend open(int sm) {
+    reset(USUAL_BYTES, sm);
+    return CudaDevices.open(libraries(), 0);
+  }
+
   /** Another device, from the next opening on. */
   public static void reset(long memoryBytes, int sm) {
     invoke(

@@ -111,7 +111,7 @@ public final class CublasLt {
   }
 
   /**
-   * One product: C[n, m] = scaleA · scaleB · B[n, k] · A[m, k]ᵀ (+ C), all row-major; A and B are
+   * One product: C[n, m] = alpha · scaleA · scaleB · B[n, k] · A[m, k]ᵀ (+ C), all row-major; A and B are
    * e4m3.
    *
    * @param m rows of A, a multiple of 16
@@ -158,8 +158,7 @@ public final class CublasLt {
     private final Shape shape;
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment result = arena.allocate(HEURISTIC_BYTES, 8);
-    private final MemorySegment alpha =
-        arena.allocateFrom(java.lang.foreign.ValueLayout.JAVA_FLOAT, 1f);
+    private final MemorySegment alpha = arena.allocate(java.lang.foreign.ValueLayout.JAVA_FLOAT);
     private final MemorySegment beta = arena.allocate(java.lang.foreign.ValueLayout.JAVA_FLOAT);
     private final MemorySegment pointer = arena.allocate(JAVA_LONG);
     private long desc;
@@ -254,11 +253,13 @@ public final class CublasLt {
     /**
      * Enqueues the product; all addresses are the device's.
      *
+     * @param factor alpha
      * @param scaleA address of the fp32 factor of A; likewise scaleB
      * @return cublasStatus_t
      */
     public int run(
         long handle,
+        float factor,
         long a,
         long scaleA,
         long b,
@@ -279,6 +280,7 @@ public final class CublasLt {
         if (s != SUCCESS) {
           return s;
         }
+        alpha.set(java.lang.foreign.ValueLayout.JAVA_FLOAT, 0, factor);
         beta.set(java.lang.foreign.ValueLayout.JAVA_FLOAT, 0, accumulate ? 1f : 0f);
         return (int)
             matmul.invokeExact(
