@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class CostModel {
   private static final long F32 = 4;
+  private static final long F8_MULTIPLE = 16;
+  private static final long F8_FEW_ROWS = 8;
 
   private final ModelConfig c;
   private final StorageTypes types;
@@ -339,7 +341,22 @@ public final class CostModel {
         rows,
         Flops.matmul(rows, in, out),
         weights,
-        rows * (in * act + out * outBytes));
+        rows * (in * act + out * outBytes) + f8Bytes(rows, in, out, outBytes));
+  }
+
+  /**
+   * In fp8 with bf16 activations products of many rows round those to e4m3 where the widths of all
+   * layers are multiples of 16: codes and a factor a row are written and read, and the result is
+   * read and written once more to give each row its factor back.
+   */
+  private long f8Bytes(long rows, long in, long out, long outBytes) {
+    boolean types8 = types.precision() == Precision.FP8 && types.activations() == DType.BF16;
+    boolean layers =
+        (c.hiddenSize() | c.qDim() | c.kvDim() | c.intermediateSize()) % F8_MULTIPLE == 0;
+    if (!types8 || !layers || (in | out) % F8_MULTIPLE != 0 || rows <= F8_FEW_ROWS) {
+      return 0;
+    }
+    return 2 * rows * in + 2 * rows * F32 + 2 * rows * out * outBytes;
   }
 
   private void bias(String name, Part part, long count, long rows, long width) {

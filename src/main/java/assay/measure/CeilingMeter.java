@@ -131,7 +131,27 @@ public final class CeilingMeter {
     this.datasheet = datasheet;
   }
 
-  /** The ceilings for a precision, measured now or before. */
+  /**
+   * The ceilings for a model, measured now or before. Where its widths keep it from the arithmetic
+   * that large products of its precision have, they are those of what its own products use.
+   *
+   * @param prefillRows rows of its products in prefill
+   * @param decodeRows likewise in decode
+   */
+  public Ceilings of(Precision p, ModelConfig c, int prefillRows, int decodeRows) {
+    Precision prefill = backend.multipliesIn(p, c, prefillRows);
+    Precision decode = backend.multipliesIn(p, c, decodeRows);
+    Ceilings own = of(prefill == ofLarge(p) ? p : prefill);
+    return prefill == decode ? own : own.withDecodePeak(of(decode).peakFlopsPerSecond());
+  }
+
+  /** What the largest product that is tried here multiplies in. */
+  private Precision ofLarge(Precision p) {
+    Shape s = SHAPES.getLast();
+    return backend.multipliesIn(p, sessionFor(p, s).config(), s.n);
+  }
+
+  /** The ceilings of large products for a precision, measured now or before. */
   public Ceilings of(Precision precision) {
     Gemm gemm = gemms.computeIfAbsent(precision, this::largestGemm);
     if (sweep == null) {
@@ -139,11 +159,12 @@ public final class CeilingMeter {
       cacheSweep = effort.cacheBytes > 0 ? measureSweep(effort.cacheBytes / 2) : null;
     }
     Shape s = gemm.shape;
-    Rate peak = datasheet == null ? null : datasheet.matmulPeak(precision);
+    Rate peak = datasheet == null ? null : datasheet.peaks().get(ofLarge(precision));
     Rate bandwidth = datasheet == null ? null : datasheet.bandwidth();
     return new Ceilings(
         peak == null ? gemm.flopsPerSecond : peak.perSecond(),
         peak == null ? "measured" : "datasheet",
+        null,
         gemm.flopsPerSecond,
         s.toString(),
         sweep.bytesPerSecond,

@@ -2,12 +2,15 @@ package assay.measure;
 
 import assay.backend.AttentionSpec;
 import assay.backend.Backend;
+import assay.backend.InputRounding;
 import assay.backend.Recording;
 import assay.backend.SamplingSpec;
+import assay.backend.SessionShape;
 import assay.backend.StepState;
 import assay.model.Activation;
 import assay.model.NormKind;
 import assay.model.OpKind;
+import assay.tensor.Arena;
 import assay.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -28,11 +31,18 @@ import org.jspecify.annotations.Nullable;
 final class CountingBackend extends ForwardingBackend {
   private final VisiblePairs visible;
   private final SequencedMap<OpLabel, OpCounts> counts = new LinkedHashMap<>();
+  private @Nullable SessionShape session;
   private boolean counting;
 
   CountingBackend(Backend inner) {
     super(inner);
     this.visible = new VisiblePairs(inner);
+  }
+
+  @Override
+  public void reserveWorkspace(SessionShape shape, Arena arena) {
+    session = shape;
+    super.reserveWorkspace(shape, arena);
   }
 
   /** Counts from nothing on. */
@@ -161,10 +171,22 @@ final class CountingBackend extends ForwardingBackend {
   public void matmul(Tensor x, Tensor weight, Tensor out, boolean accumulate) {
     if (counting) {
       long flops = 2 * elements(x) * weight.rows() + (accumulate ? elements(out) : 0);
-      long moved = x.bytes() + (accumulate ? 2 : 1) * out.bytes();
+      long moved = x.bytes() + (accumulate ? 2 : 1) * out.bytes() + roundingBytes(x, weight, out);
       count(OpKind.MATMUL, Labels.matmul(weight), flops, weight.bytes(), moved);
     }
     super.matmul(x, weight, out, accumulate);
+  }
+
+  /**
+   * What rounding to e4m3 moves beside: codes and a factor a row are written and read, the result
+   * is read and written once more.
+   */
+  private long roundingBytes(Tensor x, Tensor weight, Tensor out) {
+    boolean rounded =
+        session != null
+            && inner().inputRounding(session.precision(), session.config(), x.rows(), weight)
+                == InputRounding.FP8_ROWS;
+    return rounded ? 2 * elements(x) + 2L * 4 * x.rows() + 2 * out.bytes() : 0;
   }
 
   @Override

@@ -103,7 +103,10 @@ public final class InferenceMeter {
     }
     stop.check();
     progress.at("ceilings", 0.15);
-    Ceilings ceiling = ceilings.of(precision);
+    int batch = workload.batch();
+    int pass = Math.min(options.maxPassTokens(), workload.promptTokens());
+    Ceilings ceiling =
+        ceilings.of(precision, weights.config(), Math.multiplyExact(batch, pass), batch);
     stop.check();
     progress.at("loading", 0.25);
     ProfilingBackend profiling = new ProfilingBackend(device);
@@ -226,7 +229,11 @@ public final class InferenceMeter {
     Double bandwidth =
         c.bandwidthBytesPerSecond() != null ? c.bandwidthBytesPerSecond() : c.copyBytesPerSecond();
     Double prefillMfu = ratio(m.prefillFlopsPerSecond(), c.peakFlopsPerSecond());
-    Double decodeMfu = ratio(m.decodeFlopsPerSecond(), c.peakFlopsPerSecond());
+    Double decodePeak =
+        c.decodePeakFlopsPerSecond() != null
+            ? c.decodePeakFlopsPerSecond()
+            : c.peakFlopsPerSecond();
+    Double decodeMfu = ratio(m.decodeFlopsPerSecond(), decodePeak);
     return new Utilization(
         prefillMfu,
         decodeMfu,

@@ -8,6 +8,8 @@ import org.jspecify.annotations.Nullable;
  * @param peakFlopsPerSecond what MFU is a fraction of: the datasheet's dense peak, or the largest
  *     rate measured here
  * @param peakSource {@code datasheet} or {@code measured}
+ * @param decodePeakFlopsPerSecond the same for decode, where its products use other arithmetic than
+ *     prefill's; else null
  * @param gemmFlopsPerSecond a large matrix product through the back end
  * @param gemmShape its n × in × out
  * @param copyBytesPerSecond bytes read per second by a sweep over memory
@@ -22,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 public record Ceilings(
     @Nullable Double peakFlopsPerSecond,
     @Nullable String peakSource,
+    @Nullable Double decodePeakFlopsPerSecond,
     @Nullable Double gemmFlopsPerSecond,
     @Nullable String gemmShape,
     @Nullable Double copyBytesPerSecond,
@@ -34,11 +37,28 @@ public record Ceilings(
   /** Checks every number. */
   public Ceilings {
     Numbers.positive("ceilings.peak_flops_per_second", peakFlopsPerSecond);
+    Numbers.positive("ceilings.decode_peak_flops_per_second", decodePeakFlopsPerSecond);
     Numbers.positive("ceilings.gemm_flops_per_second", gemmFlopsPerSecond);
     Numbers.positive("ceilings.copy_bytes_per_second", copyBytesPerSecond);
     Numbers.count("ceilings.copy_bytes", copyBytes);
     Numbers.count("ceilings.cache_bytes", cacheBytes);
     Numbers.positive("ceilings.cache_bytes_per_second", cacheBytesPerSecond);
     Numbers.positive("ceilings.bandwidth_bytes_per_second", bandwidthBytesPerSecond);
+  }
+
+  /** The same with a peak of its own for decode. */
+  public Ceilings withDecodePeak(@Nullable Double flopsPerSecond) {
+    return new Ceilings(
+        peakFlopsPerSecond,
+        peakSource,
+        flopsPerSecond,
+        gemmFlopsPerSecond,
+        gemmShape,
+        copyBytesPerSecond,
+        copyBytes,
+        copyKind,
+        cacheBytes,
+        cacheBytesPerSecond,
+        bandwidthBytesPerSecond);
   }
 }

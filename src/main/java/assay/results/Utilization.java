@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * Measured rates over ceilings, prefill and decode never mixed.
  *
  * @param prefillMfu model FLOP/s over the peak of the precision's own arithmetic
- * @param decodeMfu the same for decode
+ * @param decodeMfu the same for decode, whose products of few rows may use other arithmetic
  * @param decodeMbu (weights + KV cache read) per second over the bandwidth
  * @param deviceBusy share of the timed region in which the device computed
  * @param othersBusy on a host, share of all processors that other processes used while this was

@@ -82,6 +82,7 @@ public final class Rows {
         new Ceilings(
             2.5e11,
             "measured",
+            null,
             2.5e11,
             "1024×2048×2048",
             3.0e10,

@@ -178,9 +178,7 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
       return InputRounding.NONE;
     }
     boolean f8 = weight.type() == DType.F8E4M3 && F8Products.takes(weight.rows(), weight.columns());
-    return f8 && f8(precision, config)
-        ? InputRounding.FP8_ROWS
-        : inputRounding(precision, true);
+    return f8 && f8(precision, config) ? InputRounding.FP8_ROWS : inputRounding(precision, true);
   }
 
   @Override

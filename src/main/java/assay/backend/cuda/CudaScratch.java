@@ -35,8 +35,7 @@ final class CudaScratch {
     final Blas.Fp32 fp32;
     final boolean f8;
 
-    Workspace(
-        CudaBuffer buffer, long address, WorkspaceLayout layout, Blas.Fp32 fp32, boolean f8) {
+    Workspace(CudaBuffer buffer, long address, WorkspaceLayout layout, Blas.Fp32 fp32, boolean f8) {
       this.buffer = buffer;
       this.fp32 = fp32;
       this.f8 = f8;

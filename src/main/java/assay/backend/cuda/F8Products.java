@@ -130,8 +130,7 @@ final class F8Products implements AutoCloseable {
 
   private CublasLt.Plan plan(CublasLt.Shape shape) {
     CublasLt lt = java.util.Objects.requireNonNull(library);
-    return plans.computeIfAbsent(
-        shape, s -> lt.new Plan(handle, s, WorkspaceLayout.CUBLAS_BYTES));
+    return plans.computeIfAbsent(shape, s -> lt.new Plan(handle, s, WorkspaceLayout.CUBLAS_BYTES));
   }
 
   private static String words(CublasLt.Shape s) {

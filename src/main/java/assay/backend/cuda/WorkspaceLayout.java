@@ -19,8 +19,8 @@ import assay.tensor.TensorPlan;
  *   <li>greedy choice: 8 bytes for each part of a row of logits ({@link TokenOps#workspaceBytes});
  *   <li>panel, where weights are stored in 8 or 4 bits and passes have more rows than the kernels
  *       for few rows take: a part of a matrix in 16 bits, the largest matrix or {@link
- *       #PANEL_BYTES}, whichever is less. For fp8 the same place also takes the activations in
- *       e4m3 and a factor in fp32 for each of their rows, so it is at least as large as those.
+ *       #PANEL_BYTES}, whichever is less. For fp8 the same place also takes the activations in e4m3
+ *       and a factor in fp32 for each of their rows, so it is at least as large as those.
  * </ul>
  *
  * @param cublasBytes the library's

@@ -234,6 +234,49 @@ class HostFormatsTest {
     assertEquals((byte) 0x7f, (byte) (actual[x.length - 1] & 0x7f), "NaN stays NaN");
   }
 
+  /**
+   * Rows of a pass to e4m3 with their powers of two, and a product's rows back; 9001: read twice.
+   */
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "F16", "BF16"})
+  void rowsToF8AndBack(DType type) {
+    for (int width : new int[] {1, 13, 207, 4098, 9001}) {
+      for (int gap : new int[] {0, 16, 5}) { // whole vectors, and not
+        float[] values = Lab.random(width, 3 * (width + gap));
+        for (int i = 0; i < width + gap; i++) {
+          values[i] *= 300;
+          values[2 * (width + gap) + i] = 0;
+        }
+        Tensor x = lab.floats(type, 3, width + gap, values).columns(gap, width);
+        Tensor out = lab.weight(DType.F8E4M3, 3, width + gap, new float[3 * (width + gap)]);
+        Tensor factors = lab.poisoned(DType.F32, 1, 3);
+        host.rows().roundF8(x, out.columns(gap, width), factors);
+        float[] in = lab.read(x);
+        float[] f = lab.read(factors);
+        byte[] codes = lab.weightBytes(out);
+        for (int i = 0; i < in.length; i++) {
+          int row = i / width;
+          assertEquals(F8Cases.factor(in, row, width), f[row]);
+          byte expected = NumberFormat.toF8E4M3(in[i] / f[row]);
+          assertEquals(
+              expected, codes[row * (width + gap) + gap + i % width], type + " element " + i);
+        }
+        for (int i = 0; i < gap; i++) {
+          assertEquals(0, codes[i], "wrote beside its columns");
+        }
+        host.rows().scaleRows(x, factors);
+        float[] scaled = lab.read(x);
+        float[] wanted = new float[in.length];
+        for (int i = 0; i < in.length; i++) {
+          wanted[i] = in[i] * f[i / width];
+        }
+        assertArrayEquals(lab.read(lab.floats(type, 3, width, wanted)), scaled, "scaled back");
+      }
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, 13, 207, 4098})
   void absmax(int n) {

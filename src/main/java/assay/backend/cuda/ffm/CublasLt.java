@@ -111,8 +111,8 @@ public final class CublasLt {
   }
 
   /**
-   * One product: C[n, m] = alpha · scaleA · scaleB · B[n, k] · A[m, k]ᵀ (+ C), all row-major; A and B are
-   * e4m3.
+   * One product: C[n, m] = alpha · scaleA · scaleB · B[n, k] · A[m, k]ᵀ (+ C), all row-major; A and
+   * B are e4m3.
    *
    * @param m rows of A, a multiple of 16
    * @param n rows of B
