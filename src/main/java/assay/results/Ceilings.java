@@ -59,6 +59,7 @@ public record Ceilings(
         copyKind,
         cacheBytes,
         cacheBytesPerSecond,
-        bandwidthBytesPerSecond);
+        bandwidthBytesPerSecond,
+        gemmRotatingBuffers);
   }
 }
