@@ -11,8 +11,9 @@ package assay.backend;
  * @param step counted from 1, for the bias corrections
  */
 public record AdamW(
-    float learningRate, float beta1, float beta2, float epsilon, float weightDecay, int step) {
-  /** The same for vectors, which do not decay. */
+    float learningRate, float beta1, float beta2, float epsilon, float weightDecay, int step)
+    implements UpdateRule {
+  @Override
   public AdamW withoutDecay() {
     return new AdamW(learningRate, beta1, beta2, epsilon, 0, step);
   }

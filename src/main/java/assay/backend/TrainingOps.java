@@ -110,6 +110,9 @@ public interface TrainingOps<T> extends AutoCloseable {
   /** to = from. */
   void copy(T from, T to);
 
+  /** x *= factor. */
+  void scale(T x, float factor);
+
   // ---- loss
 
   /**
@@ -133,10 +136,13 @@ public interface TrainingOps<T> extends AutoCloseable {
   /** dw += dOutᵀ · x: the gradient of {@link #matmul} by its weight. */
   void matmulBackwardWeight(T dOut, T x, T dw);
 
-  /** dx += and dGain += of {@link #rmsNorm}. */
-  void rmsNormBackward(T dOut, T x, T gain, T inverseRms, T dx, T dGain);
+  /** dx += and dGain += of {@link #rmsNorm}; dGain null where the gain is frozen. */
+  void rmsNormBackward(T dOut, T x, T gain, T inverseRms, T dx, @Nullable T dGain);
 
-  /** dq, dk and dv of {@link #attention}; arguments as there. */
+  /**
+   * dq, dk and dv of {@link #attention}; arguments as there. Where the probabilities were kept,
+   * logSumExp is not read.
+   */
   void attentionBackward(
       TrainingShape shape,
       T q,
@@ -182,6 +188,19 @@ public interface TrainingOps<T> extends AutoCloseable {
       T gradient,
       T momentum,
       T variance);
+
+  /**
+   * One update of SGD; arguments as in {@link #adamW}.
+   *
+   * @param velocity updated; null without momentum
+   */
+  void sgd(
+      Sgd settings,
+      float gradientScale,
+      T weight,
+      @Nullable T master,
+      T gradient,
+      @Nullable T velocity);
 
   /** Frees everything. */
   @Override

@@ -10,11 +10,19 @@ import assay.model.ModelConfig;
  * @param nHeads query heads
  * @param nKvHeads key and value heads
  * @param headDim elements per head
+ * @param widened elements of all operands of the largest operation that are not stored in fp32, for
+ *     devices that compute on fp32 copies; 0 where everything is fp32
  */
-public record TrainingShape(int batch, int tokens, int nHeads, int nKvHeads, int headDim) {
-  /** Of a model. */
+public record TrainingShape(
+    int batch, int tokens, int nHeads, int nKvHeads, int headDim, long widened) {
+  /** Of a model, all in fp32. */
   public static TrainingShape of(ModelConfig c, int batch, int tokens) {
-    return new TrainingShape(batch, tokens, c.nHeads(), c.nKvHeads(), c.headDim());
+    return new TrainingShape(batch, tokens, c.nHeads(), c.nKvHeads(), c.headDim(), 0);
+  }
+
+  /** The same with fp32 copies of operands. */
+  public TrainingShape withWidened(long elements) {
+    return new TrainingShape(batch, tokens, nHeads, nKvHeads, headDim, elements);
   }
 
   /** Rows of all activations: batch · tokens. */

@@ -1,6 +1,7 @@
 package assay.train;
 
 import assay.backend.AdamW;
+import assay.backend.Sgd;
 import assay.backend.TrainingOps;
 import assay.backend.TrainingShape;
 import assay.model.DType;
@@ -125,12 +126,11 @@ final class CountingOps<T> implements TrainingOps<T> {
   }
 
   @Override
-  public void rmsNormBackward(T dOut, T x, T gain, T inverseRms, T dx, T dGain) {
+  public void rmsNormBackward(T dOut, T x, T gain, T inverseRms, T dx, @Nullable T dGain) {
     ops.rmsNormBackward(dOut, x, gain, inverseRms, dx, dGain);
     // Projection 3 (two products, one sum); dx 5 (two products, a difference, times inverse,
-    // added);
-    // dGain 3.
-    add(TrainingOp.NORM, 11 * elements(x));
+    // added); dGain 3.
+    add(TrainingOp.NORM, (dGain == null ? 8 : 11) * elements(x));
   }
 
   @Override
@@ -239,6 +239,25 @@ final class CountingOps<T> implements TrainingOps<T> {
     ops.adamW(settings, gradientScale, weight, master, gradient, momentum, variance);
     // Scale 1; momentum 3; variance 4; denominator 3; decay, rate, division, difference 4.
     add(TrainingOp.ADAMW, 15 * elements(weight));
+  }
+
+  @Override
+  public void sgd(
+      Sgd settings,
+      float gradientScale,
+      T weight,
+      @Nullable T master,
+      T gradient,
+      @Nullable T velocity) {
+    ops.sgd(settings, gradientScale, weight, master, gradient, velocity);
+    // Scale 1; decay 2; velocity 2; rate and difference 2.
+    add(TrainingOp.SGD, (velocity == null ? 5 : 7) * elements(weight));
+  }
+
+  @Override
+  public void scale(T x, float factor) {
+    ops.scale(x, factor);
+    add(TrainingOp.SCALE, elements(x));
   }
 
   @Override

@@ -8,7 +8,8 @@ import java.util.random.RandomGeneratorFactory;
 
 /**
  * First weights: normal with deviation 0.02, matrices that write to the residual stream divided by
- * √(2 · layers) (Radford et al. 2019, section 2.3), gains 1.
+ * √(2 · layers) (Radford et al. 2019, section 2.3), gains 1. Adapters begin as nothing: A uniform
+ * within ±1/√in, B zero (Hu et al. 2021, section 4.1; the bounds are those of peft).
  */
 final class Initializer {
   private static final double DEVIATION = 0.02;
@@ -24,6 +25,20 @@ final class Initializer {
         values[i] = s.role().isMatrix() ? (float) (deviation * random.nextGaussian()) : 1f;
       }
       step.write(s, TrainingStep.Part.WEIGHT, values);
+    }
+    adapters(step, random);
+  }
+
+  private static void adapters(TrainingStep<?> step, RandomGenerator random) {
+    boolean isA = true;
+    for (TensorSpec s : step.adapterSpecs()) {
+      float[] values = new float[Math.toIntExact(s.elements())];
+      double bound = 1 / Math.sqrt(s.columns());
+      for (int i = 0; isA && i < values.length; i++) {
+        values[i] = (float) (bound * (2 * random.nextDouble() - 1));
+      }
+      step.write(s, TrainingStep.Part.WEIGHT, values);
+      isA = !isA;
     }
   }
 

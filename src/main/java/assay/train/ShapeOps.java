@@ -1,6 +1,7 @@
 package assay.train;
 
 import assay.backend.AdamW;
+import assay.backend.Sgd;
 import assay.backend.TrainingOps;
 import assay.backend.TrainingShape;
 import assay.model.DType;
@@ -121,7 +122,19 @@ final class ShapeOps implements TrainingOps<ShapeOps.Shape> {
 
   @Override
   public void rmsNormBackward(
-      Shape dOut, Shape x, Shape gain, Shape inverseRms, Shape dx, Shape dGain) {}
+      Shape dOut, Shape x, Shape gain, Shape inverseRms, Shape dx, @Nullable Shape dGain) {}
+
+  @Override
+  public void scale(Shape x, float factor) {}
+
+  @Override
+  public void sgd(
+      Sgd settings,
+      float gradientScale,
+      Shape weight,
+      @Nullable Shape master,
+      Shape gradient,
+      @Nullable Shape velocity) {}
 
   @Override
   public void attentionBackward(

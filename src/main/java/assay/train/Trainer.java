@@ -63,7 +63,8 @@ public final class Trainer {
             assay.model.UserError.CHECK_FAILED,
             "the loss of step %d is %s: try a lower learning rate".formatted(number, loss));
       }
-      double norm = step.update(settings.adamW(number), settings.maxNorm());
+      double norm =
+          step.update(settings.rule(step.options().optimizer(), number), settings.maxNorm());
       step.await();
       done = number;
       long ns = System.nanoTime() - start;

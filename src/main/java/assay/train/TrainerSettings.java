@@ -1,6 +1,8 @@
 package assay.train;
 
 import assay.backend.AdamW;
+import assay.backend.Sgd;
+import assay.backend.UpdateRule;
 import assay.model.UserError;
 
 /**
@@ -25,6 +27,7 @@ public record TrainerSettings(
   private static final float BETA1 = 0.9f;
   private static final float BETA2 = 0.95f;
   private static final float EPSILON = 1e-8f;
+  private static final float MOMENTUM = 0.9f;
 
   /** Checks the counts. */
   public TrainerSettings {
@@ -50,7 +53,17 @@ public record TrainerSettings(
     return learningRate * fraction;
   }
 
-  AdamW adamW(int step) {
-    return new AdamW((float) learningRate(step), BETA1, BETA2, EPSILON, (float) weightDecay, step);
+  /**
+   * What step {@code step}, counted from 1, updates with. Adam has no decay, SGD a momentum of 0.9.
+   */
+  UpdateRule rule(Optimizer optimizer, int step) {
+    float rate = (float) learningRate(step);
+    float decay = (float) weightDecay;
+    return switch (optimizer) {
+      case ADAM -> new AdamW(rate, BETA1, BETA2, EPSILON, 0, step);
+      case ADAMW -> new AdamW(rate, BETA1, BETA2, EPSILON, decay, step);
+      case SGD -> new Sgd(rate, 0, decay);
+      case SGD_MOMENTUM -> new Sgd(rate, MOMENTUM, decay);
+    };
   }
 }

@@ -10,5 +10,8 @@ public enum TrainingOp {
   ACTIVATION,
   LOSS,
   GRADIENT_NORM,
-  ADAMW
+  ADAMW,
+  SGD,
+  /** The factor of an adapter. */
+  SCALE
 }

@@ -30,12 +30,41 @@ class GradientTest {
   private static final int SAMPLES = 25;
 
   @ParameterizedTest
-  @CsvSource({"true, NONE, TILED", "false, NONE, STORED", "true, FULL, TILED"})
+  @CsvSource({
+    "true, NONE, TILED",
+    "false, NONE, STORED",
+    "true, SELECTIVE, STORED",
+    "true, FULL, TILED"
+  })
   void gradientsAreThoseOfFiniteDifferences(
       boolean tied, Recomputation recomputation, AttentionPath attention) {
-    ModelConfig c = Models.config(2, 23, tied);
+    TrainingOptions o = TrainingOptions.of(2, 8).with(recomputation).with(attention);
+    assertEquals(tied ? 11 : 12, rolesChecked(tied, o.withLogitRows(5)).size());
+  }
+
+  /** A and B of every matrix, and of two alone; the gradients pass frozen blocks. */
+  @ParameterizedTest
+  @CsvSource({"NONE, true", "FULL, true", "NONE, false", "FULL, false"})
+  void gradientsOfAdaptersAreThoseOfFiniteDifferences(Recomputation recomputation, boolean all) {
+    Set<WeightRole> targets =
+        EnumSet.of(
+            WeightRole.Q,
+            WeightRole.K,
+            WeightRole.V,
+            WeightRole.O,
+            WeightRole.GATE,
+            WeightRole.UP,
+            WeightRole.DOWN);
+    if (!all) {
+      targets.retainAll(EnumSet.of(WeightRole.K, WeightRole.DOWN));
+    }
     TrainingOptions o =
-        TrainingOptions.of(2, 8).with(recomputation).with(attention).withLogitRows(5);
+        TrainingOptions.of(2, 8).with(recomputation).with(new Adapters(3, 7, targets));
+    assertEquals(targets, rolesChecked(true, o.withLogitRows(5)));
+  }
+
+  private static Set<WeightRole> rolesChecked(boolean tied, TrainingOptions o) {
+    ModelConfig c = Models.config(2, 23, tied);
     int[] ids = Models.ids(16, 23, 1);
     int[] targets = Models.ids(16, 23, 2);
     Set<WeightRole> checked = EnumSet.noneOf(WeightRole.class);
@@ -43,7 +72,7 @@ class GradientTest {
       Models.initialize(step, 3);
       step.gradients(ids, targets);
       Random random = new Random(4);
-      step.forEachParameter(
+      step.forEachTrained(
           (spec, p) -> {
             for (int sample = 0; sample < SAMPLES; sample++) {
               int row = random.nextInt(p.weight().rows());
@@ -60,8 +89,7 @@ class GradientTest {
             checked.add(spec.role());
           });
     }
-    int kinds = tied ? 11 : 12;
-    assertEquals(kinds, checked.size(), checked::toString);
+    return checked;
   }
 
   private static double difference(

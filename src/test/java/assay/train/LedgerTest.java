@@ -36,7 +36,7 @@ class LedgerTest {
             + 2 // their inverse RMS
             + 2L * config.qDim()
             + 2L * config.kvDim()
-            + config.nHeads()
+            + (attention == AttentionPath.STORED ? 0 : config.nHeads())
             + kept
             + 3L * config.intermediateSize();
     return 4 * n * perToken;
@@ -120,7 +120,7 @@ class LedgerTest {
     try (TrainingStep<Tensor> step = TrainingStep.open(new CpuTrainingOps(1), config, o)) {
       Models.initialize(step, 1);
       step.gradients(Models.ids(o.rows(), 207, 1), Models.ids(o.rows(), 207, 2));
-      step.update(TrainerSettings.of(1, 1e-3, 1).adamW(1), 1);
+      step.update(TrainerSettings.of(1, 1e-3, 1).rule(Optimizer.ADAMW, 1), 1);
       assertEquals(TrainingStep.planFlops(config, o).toString(), step.flops().toString());
     }
   }

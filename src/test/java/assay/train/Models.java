@@ -4,6 +4,7 @@ import assay.model.ModelConfig;
 import assay.model.RopeScaling;
 import assay.model.TensorSpec;
 import java.util.Random;
+import java.util.stream.Stream;
 
 /** Small models with awkward sizes, and their weights from a seed. */
 final class Models {
@@ -22,7 +23,8 @@ final class Models {
   /** Weights of a size at which every part of the model matters; gains around 1. */
   static void initialize(TrainingStep<?> step, long seed) {
     Random random = new Random(seed);
-    for (TensorSpec s : step.specs()) {
+    for (TensorSpec s :
+        Stream.concat(step.specs().stream(), step.adapterSpecs().stream()).toList()) {
       float[] values = new float[Math.toIntExact(s.elements())];
       for (int i = 0; i < values.length; i++) {
         values[i] =

@@ -1,17 +1,26 @@
 package assay.backend.reference;
 
-/** A matrix of fp64 values, row-major: a view of rows of an array. */
+import assay.model.BlockFormat;
+import assay.model.DType;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A matrix of fp64 values, row-major: a view of rows of an array. One that stands for a narrower
+ * type is rounded to it when an operation is done with it ({@link #round}); fp32 stays fp64.
+ */
 public final class DoubleMatrix {
   private final double[] values;
   private final int first;
   private final int rows;
   private final int columns;
+  private final DType type;
 
-  DoubleMatrix(int rows, int columns) {
-    this(new double[Math.multiplyExact(rows, columns)], 0, rows, columns);
+  DoubleMatrix(DType type, int rows, int columns) {
+    this(type, new double[Math.multiplyExact(rows, columns)], 0, rows, columns);
   }
 
-  DoubleMatrix(double[] values, int first, int rows, int columns) {
+  private DoubleMatrix(DType type, double[] values, int first, int rows, int columns) {
+    this.type = type;
     this.values = values;
     this.first = first;
     this.rows = rows;
@@ -36,6 +45,29 @@ public final class DoubleMatrix {
   /** Elements per row. */
   public int columns() {
     return columns;
+  }
+
+  DoubleMatrix view(int firstRow, int count) {
+    return new DoubleMatrix(type, values, first + firstRow * columns, count, columns);
+  }
+
+  /** Rounds every element to the storage type. */
+  void round() {
+    if (type == DType.F32 || type == DType.I32) {
+      return;
+    }
+    float[] row = new float[columns];
+    MemorySegment stored = MemorySegment.ofArray(new byte[Math.toIntExact(type.rowBytes(columns))]);
+    for (int r = 0; r < rows; r++) {
+      for (int j = 0; j < columns; j++) {
+        row[j] = (float) at(r, j);
+      }
+      BlockFormat.encodeRow(type, row, 0, columns, stored, 0);
+      BlockFormat.decodeRow(type, stored, 0, columns, row, 0);
+      for (int j = 0; j < columns; j++) {
+        set(r, j, row[j]);
+      }
+    }
   }
 
   double at(int row, int column) {

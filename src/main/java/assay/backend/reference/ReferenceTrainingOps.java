@@ -1,6 +1,7 @@
 package assay.backend.reference;
 
 import assay.backend.AdamW;
+import assay.backend.Sgd;
 import assay.backend.TrainingOps;
 import assay.backend.TrainingShape;
 import assay.model.DType;
@@ -20,7 +21,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
 
   @Override
   public boolean supports(MemoryCategory use, DType type) {
-    return type == DType.F32;
+    return true;
   }
 
   @Override
@@ -28,12 +29,12 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
 
   @Override
   public DoubleMatrix allocate(MemoryCategory category, DType type, int rows, int columns) {
-    return new DoubleMatrix(rows, columns);
+    return new DoubleMatrix(type, rows, columns);
   }
 
   @Override
   public DoubleMatrix rows(DoubleMatrix x, int first, int count) {
-    return new DoubleMatrix(x.values(), x.first() + first * x.columns(), count, x.columns());
+    return x.view(first, count);
   }
 
   @Override
@@ -59,6 +60,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
     for (int i = 0; i < values.length; i++) {
       target.values()[target.first() + i] = values[i];
     }
+    target.round();
   }
 
   @Override
@@ -87,6 +89,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         out.set(r, j, table.at(ids.id(r), j));
       }
     }
+    out.round();
   }
 
   @Override
@@ -103,6 +106,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         out.set(r, j, x.at(r, j) * inverse * gain.at(0, j));
       }
     }
+    out.round();
   }
 
   @Override
@@ -116,6 +120,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         out.set(r, o, sum);
       }
     }
+    out.round();
   }
 
   @Override
@@ -134,6 +139,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         }
       }
     }
+    x.round();
   }
 
   @Override
@@ -177,6 +183,10 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         }
       }
     }
+    out.round();
+    if (probabilities != null) {
+      probabilities.round();
+    }
   }
 
   /** q·k/√d of one query with every key that it sees. */
@@ -201,6 +211,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         out.set(r, j, gate.at(r, j) * sigmoid(gate.at(r, j)) * up.at(r, j));
       }
     }
+    out.round();
   }
 
   private static double sigmoid(double x) {
@@ -211,6 +222,15 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
   public void copy(DoubleMatrix from, DoubleMatrix to) {
     System.arraycopy(
         from.values(), from.first(), to.values(), to.first(), from.rows() * from.columns());
+    to.round();
+  }
+
+  @Override
+  public void scale(DoubleMatrix x, float factor) {
+    for (int i = 0; i < x.rows() * x.columns(); i++) {
+      x.values()[x.first() + i] *= factor;
+    }
+    x.round();
   }
 
   // ---- loss
@@ -260,6 +280,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         dx.set(r, i, sum);
       }
     }
+    dx.round();
   }
 
   @Override
@@ -271,6 +292,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         }
       }
     }
+    dw.round();
   }
 
   @Override
@@ -280,18 +302,24 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
       DoubleMatrix gain,
       DoubleMatrix inverseRms,
       DoubleMatrix dx,
-      DoubleMatrix dGain) {
+      @Nullable DoubleMatrix dGain) {
     for (int r = 0; r < x.rows(); r++) {
       double inverse = inverseRms.at(r, 0);
       double projection = 0;
       for (int j = 0; j < x.columns(); j++) {
         projection += dOut.at(r, j) * gain.at(0, j) * x.at(r, j);
-        dGain.add(0, j, dOut.at(r, j) * x.at(r, j) * inverse);
+        if (dGain != null) {
+          dGain.add(0, j, dOut.at(r, j) * x.at(r, j) * inverse);
+        }
       }
       projection *= inverse * inverse / x.columns();
       for (int j = 0; j < x.columns(); j++) {
         dx.add(r, j, inverse * (dOut.at(r, j) * gain.at(0, j) - x.at(r, j) * projection));
       }
+    }
+    dx.round();
+    if (dGain != null) {
+      dGain.round();
     }
   }
 
@@ -323,7 +351,10 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
           delta += dOut.at(r, at + d) * out.at(r, at + d);
         }
         for (int j = 0; j < p.length; j++) {
-          p[j] = Math.exp(p[j] - logSumExp.at(r, h));
+          p[j] =
+              probabilities == null
+                  ? Math.exp(p[j] - logSumExp.at(r, h))
+                  : probabilities.at(r * shape.nHeads() + h, j);
           double dp = 0;
           for (int d = 0; d < shape.headDim(); d++) {
             dp += dOut.at(r, at + d) * v.at(start + j, kv + d);
@@ -337,6 +368,9 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         }
       }
     }
+    dq.round();
+    dk.round();
+    dv.round();
   }
 
   @Override
@@ -351,6 +385,8 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         dUp.set(r, j, d * g * s);
       }
     }
+    dGate.round();
+    dUp.round();
   }
 
   @Override
@@ -360,6 +396,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         dTable.add(ids.id(r), j, dOut.at(r, j));
       }
     }
+    dTable.round();
   }
 
   // ---- update
@@ -389,6 +426,7 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
       DoubleMatrix gradient,
       DoubleMatrix momentum,
       DoubleMatrix variance) {
+    DoubleMatrix updated = master == null ? weight : master;
     for (int r = 0; r < weight.rows(); r++) {
       for (int j = 0; j < weight.columns(); j++) {
         double g = gradient.at(r, j) * gradientScale;
@@ -398,11 +436,42 @@ public final class ReferenceTrainingOps implements TrainingOps<DoubleMatrix> {
         variance.set(r, j, v);
         double mHat = m / (1 - Math.pow(s.beta1(), s.step()));
         double vHat = v / (1 - Math.pow(s.beta2(), s.step()));
-        double w = weight.at(r, j);
+        double w = updated.at(r, j);
         double step = mHat / (Math.sqrt(vHat) + s.epsilon()) + s.weightDecay() * w;
-        weight.set(r, j, w - s.learningRate() * step);
+        updated.set(r, j, w - s.learningRate() * step);
       }
     }
+    store(updated, weight);
+  }
+
+  /** The master copy rounded into the weight. */
+  private void store(DoubleMatrix updated, DoubleMatrix weight) {
+    if (updated != weight) {
+      copy(updated, weight);
+    }
+  }
+
+  @Override
+  public void sgd(
+      Sgd s,
+      float gradientScale,
+      DoubleMatrix weight,
+      @Nullable DoubleMatrix master,
+      DoubleMatrix gradient,
+      @Nullable DoubleMatrix velocity) {
+    DoubleMatrix updated = master == null ? weight : master;
+    for (int r = 0; r < weight.rows(); r++) {
+      for (int j = 0; j < weight.columns(); j++) {
+        double w = updated.at(r, j);
+        double direction = gradient.at(r, j) * gradientScale + s.weightDecay() * w;
+        if (velocity != null) {
+          direction += s.momentum() * velocity.at(r, j);
+          velocity.set(r, j, direction);
+        }
+        updated.set(r, j, w - s.learningRate() * direction);
+      }
+    }
+    store(updated, weight);
   }
 
   @Override

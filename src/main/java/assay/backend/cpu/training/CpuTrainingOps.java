@@ -1,6 +1,7 @@
 package assay.backend.cpu.training;
 
 import assay.backend.AdamW;
+import assay.backend.Sgd;
 import assay.backend.TrainingOps;
 import assay.backend.TrainingShape;
 import assay.backend.cpu.Workers;
@@ -163,7 +164,7 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
   }
 
   /** Runs {@code body} for every row, several at a time. */
-  private void forRows(int rows, int columns, RowBody body) {
+  void forRows(int rows, int columns, RowBody body) {
     int perChunk = Math.max(1, ELEMENTS_PER_CHUNK / Math.max(1, columns));
     workers.run(
         (chunk, worker) -> {
@@ -175,7 +176,7 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
         Math.ceilDiv(rows, perChunk));
   }
 
-  private interface RowBody {
+  interface RowBody {
     void row(int r);
   }
 
@@ -209,7 +210,7 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
     }
   }
 
-  private static int checkedId(Tensor ids, int r, int vocabulary) {
+  static int checkedId(Tensor ids, int r, int vocabulary) {
     int id = id(ids, r);
     if (id < 0 || id >= vocabulary) {
       throw new UserError("token id %d: expected 0 to %d".formatted(id, vocabulary - 1));
@@ -352,6 +353,12 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
         (at, n) -> MemorySegment.copy(Floats.ALL, source + at, Floats.ALL, target + at, 4L * n));
   }
 
+  @Override
+  public void scale(Tensor x, float factor) {
+    long base = address(x);
+    forElements(x, (at, n) -> Rows.scale(base + at, factor, n));
+  }
+
   // ---- loss
 
   @Override
@@ -411,14 +418,13 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
 
   @Override
   public void rmsNormBackward(
-      Tensor dOut, Tensor x, Tensor gain, Tensor inverseRms, Tensor dx, Tensor dGain) {
+      Tensor dOut, Tensor x, Tensor gain, Tensor inverseRms, Tensor dx, @Nullable Tensor dGain) {
     int width = x.columns();
     long d = address(dOut, "dOut", x.rows(), width);
     long in = address(x);
     long g = address(gain, "gain", 1, width);
     long inverse = address(inverseRms, "inverseRms", x.rows(), 1);
     long to = address(dx, "dx", x.rows(), width);
-    long toGain = address(dGain, "dGain", 1, width);
     forRows(
         x.rows(),
         width,
@@ -428,6 +434,10 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
           float projection = Rows.dot(d + at, g, in + at, width) * s * s / width;
           Rows.normBackward(d + at, in + at, g, s, projection, to + at, width);
         });
+    if (dGain == null) {
+      return;
+    }
+    long toGain = address(dGain, "dGain", 1, width);
     // The gain's gradient is a sum over rows: one thread for each strip of columns.
     int strip = Math.ceilDiv(width, workers.count());
     workers.run(
@@ -530,6 +540,25 @@ public final class CpuTrainingOps implements TrainingOps<Tensor> {
     long v = address(variance, "variance", weight.rows(), weight.columns());
     AdamWLoop loop = new AdamWLoop(settings, gradientScale);
     forElements(weight, (at, n) -> loop.update(w + at, g + at, m + at, v + at, n));
+  }
+
+  @Override
+  public void sgd(
+      Sgd s,
+      float gradientScale,
+      Tensor weight,
+      @Nullable Tensor master,
+      Tensor gradient,
+      @Nullable Tensor velocity) {
+    if (master != null || (velocity == null) != (s.momentum() == 0)) {
+      throw new IllegalArgumentException(
+          "fp32 weights are their own master copy; a velocity stands for momentum");
+    }
+    long w = address(weight);
+    long g = address(gradient, "gradient", weight.rows(), weight.columns());
+    long v = velocity == null ? 0 : address(velocity, "velocity", weight.rows(), weight.columns());
+    SgdLoop loop = new SgdLoop(s, gradientScale);
+    forElements(weight, (at, n) -> loop.update(w + at, g + at, v == 0 ? 0 : v + at, n));
   }
 
   @Override
