@@ -14,6 +14,7 @@ import assay.measure.experiment.CheckpointExperiments;
 import assay.measure.experiment.Experiments;
 import assay.measure.experiment.TokenExperiments;
 import assay.measure.experiment.TrainingExperiments;
+import assay.measure.experiment.TrainingKinds;
 import assay.model.Precision;
 import assay.model.UserError;
 import assay.model.WeightSource;
@@ -133,6 +134,7 @@ final class ClaimsMeasurement {
                 Double peak = ceilings.of(Precision.FP32).gemmFlopsPerSecond();
                 return peak == null ? Double.NaN : peak;
               }));
+      all.add(TrainingKinds.ID, TrainingKinds.steps(ops));
       all.add("M4", TrainingExperiments.againstInference(ops));
     }
   }

@@ -3,7 +3,7 @@ package assay.cli;
 import assay.backend.Backend;
 import assay.backend.TrainingOps;
 import assay.backend.cpu.CpuBackend;
-import assay.backend.cpu.training.CpuTrainingOps;
+import assay.backend.cpu.training.WideningTrainingOps;
 import assay.backend.cuda.CudaBackend;
 import assay.backend.cuda.CudaDevices;
 import assay.backend.reference.ReferenceBackend;
@@ -90,7 +90,7 @@ final class Devices {
   /** What opens training on a device; null where there is no training step for it. */
   static @Nullable Supplier<? extends TrainingOps<Tensor>> training(Backend device) {
     return switch (device.info().kind()) {
-      case "cpu" -> () -> new CpuTrainingOps(Runtime.getRuntime().availableProcessors());
+      case "cpu" -> () -> new WideningTrainingOps(Runtime.getRuntime().availableProcessors());
       default -> null;
     };
   }
@@ -121,7 +121,8 @@ final class Devices {
     return new ReferenceBackend();
   }
 
-  private static Backend cpu(@Nullable Integer threads) {
+  /** The CPU back end. */
+  static Backend cpu(@Nullable Integer threads) {
     int most = 4 * Runtime.getRuntime().availableProcessors();
     if (threads == null) {
       return new CpuBackend();

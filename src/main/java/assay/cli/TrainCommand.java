@@ -1,15 +1,24 @@
 package assay.cli;
 
-import assay.backend.cpu.training.CpuTrainingOps;
+import assay.backend.Backend;
+import assay.backend.cpu.training.WideningTrainingOps;
 import assay.checkpoint.GgufExport;
 import assay.checkpoint.GgufMetadata;
+import assay.estimate.training.TrainingFlops;
+import assay.measure.CeilingMeter;
+import assay.measure.Environments;
+import assay.measure.TrainPrediction;
+import assay.measure.experiment.TrainingPoint;
 import assay.model.DType;
 import assay.model.ModelConfig;
+import assay.model.Precision;
 import assay.model.UserError;
+import assay.results.Environment;
+import assay.results.ExperimentsFile;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
+import assay.tokenizer.BpeVocabulary;
 import assay.train.FlopCount;
-import assay.train.Recomputation;
 import assay.train.TokenWindows;
 import assay.train.TrainedWeights;
 import assay.train.Trainer;
@@ -41,8 +50,8 @@ import picocli.CommandLine.Parameters;
     name = "train",
     mixinStandardHelpOptions = true,
     description =
-        "Trains a model of the llama family from random weights on a text (CPU, fp32), with memory"
-            + " by category and FLOP/s.",
+        "Trains a model of the llama family from random weights on a text (CPU), with memory by"
+            + " category and FLOP/s.",
     footer = {
       "",
       "Example:",
@@ -69,6 +78,19 @@ final class TrainCommand implements Runnable {
       description = "Instead of a file: N little stories that Assay writes itself.")
   private int stories;
 
+  @Option(
+      names = "--random-tokens",
+      description = "Instead of a text: tokens drawn evenly, to measure steps of any shape.")
+  private boolean randomTokens;
+
+  @Option(
+      names = "--results",
+      paramLabel = "FOLDER",
+      description =
+          "Appends the measured step to FOLDER/experiments.jsonl, which calibrate reads; measures"
+              + " the device's peak first.")
+  private @Nullable Path results;
+
   @Option(names = "--steps", defaultValue = "20", description = "Updates (${DEFAULT-VALUE}).")
   private int steps;
 
@@ -89,10 +111,7 @@ final class TrainCommand implements Runnable {
       description = "Highest learning rate (${DEFAULT-VALUE}).")
   private double learningRate;
 
-  @Option(
-      names = "--recompute",
-      description = "Compute each block's activations again in the backward pass, not keep them.")
-  private boolean recompute;
+  @Mixin private StepOptions kind;
 
   @Option(names = "--seed", defaultValue = "1", description = "Of everything (${DEFAULT-VALUE}).")
   private long seed;
@@ -133,14 +152,19 @@ final class TrainCommand implements Runnable {
       throw new UserError("--threads " + threads + ": expected 1 to 4 per processor");
     }
     ModelConfig config = ModelArgument.of(model).config();
-    TrainingOptions options =
-        TrainingOptions.of(batch, context)
-            .with(recompute ? Recomputation.FULL : Recomputation.NONE);
-    TrainPrediction predicted = TrainPrediction.of(config, batch, context, recompute);
+    if (out != null && kind.adapters()) {
+      throw new UserError("--out with --lora: the frozen weights are random; expected one of them");
+    }
+    if (out != null && randomTokens) {
+      throw new UserError("--out with --random-tokens: there is no vocabulary to write");
+    }
+    Host host = results == null ? null : host();
+    TrainingOptions options = kind.step(batch, context);
+    TrainPrediction predicted = TrainPrediction.of(config, options);
     TrainingText text = text(config);
     TokenWindows examples = new TokenWindows(text.tokens(), text.starts(), context, seed);
     TokenWindows others = new TokenWindows(text.otherTokens(), text.otherStarts(), context, seed);
-    CpuTrainingOps ops = new CpuTrainingOps(threads);
+    WideningTrainingOps ops = new WideningTrainingOps(threads);
     try (TrainingStep<Tensor> step = TrainingStep.open(ops, config, options)) {
       Trainer trainer = new Trainer(step, examples, TrainerSettings.of(steps, learningRate, seed));
       if (checkpoint != null && Files.exists(checkpoint)) {
@@ -149,6 +173,7 @@ final class TrainCommand implements Runnable {
       }
       train(step, trainer, others);
       report(step, predicted, text);
+      store(step, host);
       write(step, text);
     }
     common.out().flush();
@@ -168,11 +193,16 @@ final class TrainCommand implements Runnable {
   }
 
   private TrainingText text(ModelConfig config) {
+    if (randomTokens) {
+      int count = Math.addExact(Math.multiplyExact(4 * batch, context), 1);
+      return TrainingText.random(count, seed, config.vocabSize());
+    }
     if (stories > 0) {
       return TrainingText.stories(stories, seed, config.vocabSize());
     }
     if (textFile == null) {
-      throw new UserError("nothing to train on: expected --text-file or --stories");
+      throw new UserError(
+          "nothing to train on: expected --text-file, --stories or --random-tokens");
     }
     try {
       return TrainingText.of(
@@ -210,6 +240,32 @@ final class TrainCommand implements Runnable {
           "%d,%.5f,%.6f,%.4f,%.4f%n"
               .formatted(p.step(), p.loss(), p.learningRate(), p.gradientNorm(), s));
     }
+  }
+
+  /** The machine, and what a large fp32 product reaches on it. */
+  private record Host(Environment environment, double peakFlopsPerSecond) {}
+
+  private Host host() {
+    try (Backend device = Devices.cpu(threads)) {
+      CeilingMeter meter = new CeilingMeter(device, CeilingMeter.Effort.usual(device));
+      Double peak = meter.of(Precision.FP32).gemmFlopsPerSecond();
+      return new Host(Environments.describe(device), peak == null ? Double.NaN : peak);
+    }
+  }
+
+  private void store(TrainingStep<?> step, @Nullable Host host) {
+    FlopCount flops = flopsPerStep;
+    if (results == null || host == null || flops == null) {
+      return;
+    }
+    try {
+      Files.createDirectories(results);
+    } catch (IOException e) {
+      throw new UserError(results + ": cannot be made: " + e.getMessage());
+    }
+    ExperimentsFile.append(
+        results.resolve(ExperimentsFile.NAME),
+        TrainingPoint.single(step, flops, median(), host.peakFlopsPerSecond, host.environment));
   }
 
   private static void append(Path file, String line) {
@@ -251,7 +307,7 @@ final class TrainCommand implements Runnable {
         .out()
         .printf(
             "FLOPs of a step: %s predicted, %s counted%n",
-            Quantity.count(predicted.flops()), Quantity.count(counted.total()));
+            Quantity.count(predicted.flops().total()), Quantity.count(counted.total()));
     if (!seconds.isEmpty()) {
       common
           .out()
@@ -273,7 +329,8 @@ final class TrainCommand implements Runnable {
     out.put("parameters", step.config().parameters());
     out.put("batch", batch);
     out.put("tokens", context);
-    out.put("estimate", bytes(predicted.bytes(), predicted.flops()));
+    out.put("trained_parameters", TrainingFlops.trainedParameters(predicted.request()));
+    out.put("estimate", bytes(predicted.bytes(), predicted.flops().total()));
     Map<String, Object> measured = bytes(step.ledger().bytes(), counted.total());
     measured.put("total_bytes", step.ledger().totalBytes());
     out.put("measured", measured);
@@ -315,9 +372,13 @@ final class TrainCommand implements Runnable {
       return;
     }
     try (TrainedWeights weights = new TrainedWeights(step)) {
+      BpeVocabulary vocabulary = text.vocabulary();
+      if (vocabulary == null) {
+        throw new IllegalStateException("no vocabulary");
+      }
       GgufExport export = new GgufExport(weights, DType.F16);
       GgufMetadata metadata = export.metadata();
-      text.vocabulary().addTo(metadata, StoryGenerator.END_OF_TEXT);
+      vocabulary.addTo(metadata, StoryGenerator.END_OF_TEXT);
       export.write(out, metadata, done -> {});
       export.remarks().forEach(r -> common.err().println(r));
     }

@@ -6,6 +6,7 @@ import assay.tokenizer.BpeVocabulary;
 import assay.train.stories.StoryGenerator;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The tokens that a model is trained on, and those that it is judged by.
@@ -19,7 +20,7 @@ import java.util.List;
  */
 @SuppressWarnings("ArrayRecordComponent") // handed on, never compared
 record TrainingText(
-    BpeVocabulary vocabulary,
+    @Nullable BpeVocabulary vocabulary,
     int[] tokens,
     int[] starts,
     int[] otherTokens,
@@ -52,6 +53,15 @@ record TrainingText(
     }
     return new TrainingText(
         v, row.tokens(), row.starts(), others.tokens(), others.starts(), row.characters);
+  }
+
+  /** Tokens drawn evenly: nothing to learn, for measuring steps of any vocabulary. */
+  static TrainingText random(int count, long seed, int vocabularySize) {
+    java.util.SplittableRandom random = new java.util.SplittableRandom(seed);
+    int[] none = new int[0];
+    int[] tokens = random.ints(count, 0, vocabularySize).toArray();
+    int[] others = random.ints(count, 0, vocabularySize).toArray();
+    return new TrainingText(null, tokens, none, others, none, 0);
   }
 
   /** One text; its last twentieth is kept back for validation. */

@@ -77,6 +77,11 @@ public final class TrainingEstimator {
     return new TrainingEstimate.Range(atPeak / u.high(), atPeak / u.value(), atPeak / u.low());
   }
 
+  /** Bytes by kind on the fullest device. */
+  public static Map<MemoryKind, Long> bytes(TrainingRequest r) {
+    return bytes(r, ActivationTerms.of(r));
+  }
+
   /**
    * Bytes on the fullest device. Shares of ZeRO are rounded up. With ZeRO 3 two layers' weights are
    * gathered at a time (the one computed and the next), counted as WORKSPACE; the optimiser's
@@ -149,10 +154,10 @@ public final class TrainingEstimator {
   }
 
   /**
-   * Full recomputation keeps each block's input and one block's terms; selective keeps all but the
-   * attention core, and one of those. The first stage of a pipeline holds as many micro-batches as
-   * there are stages (one forward, one backward: Narayanan et al. 2021); logits are the last
-   * stage's.
+   * Full recomputation keeps each block's input and the other terms of one block; selective keeps
+   * all but the attention core, and one of those. The first stage of a pipeline holds as many
+   * micro-batches as there are stages (one forward, one backward: Narayanan et al. 2021); logits
+   * are the last stage's.
    */
   static long activationBytes(TrainingRequest r, ModelConfig share, List<ActivationTerm> terms) {
     long layers = share.nLayers();
@@ -174,7 +179,8 @@ public final class TrainingEstimator {
       }
       default -> {
         kept = Math.multiplyExact(layers, input);
-        working = layer;
+        // The input is kept already, the block at work has no second one.
+        working = layer - input;
       }
     }
     long outside = ActivationTerms.outsideBytes(terms);

@@ -42,9 +42,12 @@ public final class Experiments {
 
   /** The claims that an experiment serves: its own, or those that share it. */
   public static Set<String> claims(String experiment) {
-    return experiment.equals(TrainingExperiments.STEPS)
-        ? Set.of("T1", "T2", "T3", "T4", "T5", "T6", "M3", "C2", "C3", "C4", "C5")
-        : Set.of(experiment);
+    return switch (experiment) {
+      case TrainingExperiments.STEPS ->
+          Set.of("T1", "T2", "T3", "T4", "T5", "T6", "M3", "C2", "C3", "C4", "C5");
+      case TrainingKinds.ID -> Set.of("T2", "T3", "T5", "T7", "T8");
+      default -> Set.of(experiment);
+    };
   }
 
   /** By claim. */

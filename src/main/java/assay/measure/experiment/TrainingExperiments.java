@@ -6,22 +6,18 @@ import assay.checkpoint.RandomWeights;
 import assay.engine.AttentionPath;
 import assay.engine.Session;
 import assay.engine.SessionOptions;
-import assay.measure.Statistics;
 import assay.model.ModelConfig;
 import assay.model.Precision;
 import assay.results.Experiment;
 import assay.tensor.MemoryCategory;
 import assay.train.Ledger;
-import assay.train.Phase;
 import assay.train.Recomputation;
 import assay.train.TrainingMeasurement;
 import assay.train.TrainingOptions;
 import assay.train.TrainingStep;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.DoubleSupplier;
 import java.util.function.Function;
@@ -40,7 +36,7 @@ public final class TrainingExperiments {
   private static final long SEED = 1;
   private static final String BLOCK = "block 0 ";
 
-  private static final ModelConfig SHAPE =
+  static final ModelConfig SHAPE =
       ModelConfig.builder("training", "llama")
           .size(4, 256, 704)
           .heads(8, 8, 32)
@@ -103,50 +99,12 @@ public final class TrainingExperiments {
     for (Step s : STEPS_TO_MEASURE) {
       TrainingMeasurement m =
           TrainingMeasurement.of(ops.get(), SHAPE, s.options(), WARM_UP, measured, SEED);
-      points.add(new Experiment.Point(s.label(), values(s, m)));
+      points.add(TrainingPoint.of(s.label(), SHAPE, s.options(), m));
       if (s.stores()) {
         terms(s, m.ledger(), values);
       }
     }
     return new Outcome(SHAPE_WORDS + ", medians of %d steps".formatted(measured), values, points);
-  }
-
-  private static Map<String, Double> values(Step s, TrainingMeasurement m) {
-    Map<String, Double> out = new LinkedHashMap<>();
-    out.put("batch", (double) s.batch);
-    out.put("tokens", (double) s.tokens);
-    out.put("recompute", s.recomputes() ? 1.0 : 0.0);
-    out.put("stored_scores", s.stores() ? 1.0 : 0.0);
-    out.put("parameters", (double) SHAPE.parameters());
-    out.put("layers", (double) SHAPE.nLayers());
-    out.put("heads", (double) SHAPE.nHeads());
-    out.put("hidden_size", (double) SHAPE.hiddenSize());
-    out.put("element_bytes", 4.0);
-    for (MemoryCategory c :
-        List.of(
-            MemoryCategory.WEIGHTS,
-            MemoryCategory.GRADIENTS,
-            MemoryCategory.OPTIMIZER,
-            MemoryCategory.ACTIVATIONS,
-            MemoryCategory.WORKSPACE)) {
-      out.put(c.name().toLowerCase(Locale.ROOT) + "_bytes", (double) m.bytes().getOrDefault(c, 0L));
-    }
-    out.put("layer_activations_bytes", (double) layerBytes(m.ledger()));
-    out.put("flops", (double) m.flops().total());
-    out.put("forward_flops", (double) m.flops().of(Phase.FORWARD));
-    out.put("model_flops", (double) m.flops().of(Phase.FORWARD) + m.flops().of(Phase.BACKWARD));
-    out.put(
-        "seconds", Statistics.median(Arrays.stream(m.stepNs()).mapToObj(ns -> ns * 1e-9).toList()));
-    return out;
-  }
-
-  /** What the blocks keep, the logits and the final norm left out. */
-  private static long layerBytes(Ledger ledger) {
-    return ledger.entries().stream()
-        .filter(e -> e.category() == MemoryCategory.ACTIVATIONS)
-        .filter(e -> e.name().startsWith("block ") || e.name().startsWith("any block"))
-        .mapToLong(Ledger.Entry::bytes)
-        .sum();
   }
 
   /** Bytes per token of each tensor that one block keeps. */

@@ -145,7 +145,7 @@ class TrainingEstimatorTest {
         estimate(selective).bytes(MemoryKind.ACTIVATIONS));
     List<ActivationTerm> terms = ActivationTerms.of(none);
     assertEquals(
-        12 * n * 768 * 2 + ActivationTerms.layerBytes(terms) + ActivationTerms.outsideBytes(terms),
+        11 * n * 768 * 2 + ActivationTerms.layerBytes(terms) + ActivationTerms.outsideBytes(terms),
         estimate(full).bytes(MemoryKind.ACTIVATIONS));
     assertTrue(estimate(full).flops().recompute() > estimate(selective).flops().recompute());
     assertEquals(0, estimate(none).flops().recompute());

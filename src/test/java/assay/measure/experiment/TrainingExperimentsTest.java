@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import assay.backend.Backend;
 import assay.backend.cpu.training.CpuTrainingOps;
+import assay.backend.cpu.training.WideningTrainingOps;
 import assay.backend.reference.ReferenceBackend;
 import assay.checkpoint.BuiltinModel;
 import assay.checkpoint.GgufFile;
@@ -12,6 +13,7 @@ import assay.results.Experiment;
 import assay.tokenizer.GgufTokenizer;
 import assay.tokenizer.Tokenizer;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -45,8 +47,33 @@ class TrainingExperimentsTest {
             .filter(e -> e.getKey().endsWith("_bytes_per_token"))
             .mapToDouble(Map.Entry::getValue)
             .sum();
-    assertEquals(tiled + 4 * 8 * 512, sum, "with stored scores, tensor by tensor");
+    // Stored scores take the place of the log of their sums.
+    assertEquals(tiled + 4 * 8 * 511, sum, "with stored scores, tensor by tensor");
     assertEquals(1e11, o.values().get("peak_flops_per_second"));
+  }
+
+  /** The estimator, which knows nothing of the step, to the byte: every kind, every category. */
+  @Test
+  void everyKindOfStepTakesTheBytesThatTheEstimatorSays() {
+    Outcome o = TrainingKinds.steps(() -> new WideningTrainingOps(2), 0, 1);
+    assertEquals(16, o.points().size());
+    for (Experiment.Point p : o.points()) {
+      for (String category : List.of("weights", "gradients", "optimizer", "activations")) {
+        assertEquals(
+            p.get("estimated_" + category + "_bytes"),
+            p.get(category + "_bytes"),
+            p.label() + " " + category);
+      }
+      // Full recomputation spares the product with Wdown, which the estimator counts.
+      assertEquals(1, p.get("flops") / p.get("estimated_flops"), 0.05, p.label());
+    }
+    Map<String, Experiment.Point> points =
+        o.points().stream().collect(Collectors.toMap(Experiment.Point::label, p -> p));
+    Experiment.Point source = points.get("lora_512_64");
+    assertEquals(2304, source.get("trained_parameters"));
+    assertEquals(4 * 2304, source.get("gradients_bytes"));
+    assertEquals(8 * 2304, source.get("optimizer_bytes"));
+    assertEquals(0, points.get("fp32_sgd").get("optimizer_bytes"));
   }
 
   @Test
