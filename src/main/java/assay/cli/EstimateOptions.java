@@ -136,10 +136,17 @@ final class EstimateOptions {
       d = Device.unknown(peakTflops == null ? "no device given" : "a device", DeviceKind.CUDA);
     }
     return d.overridden(
-        peakTflops == null ? null : Double.valueOf(peakTflops * 1e12),
-        bandwidth == null ? null : Double.valueOf(bandwidthOf(bandwidth)),
+        peakTflops == null ? null : Double.valueOf(1e12 * positive("--peak-tflops", peakTflops)),
+        bandwidth == null ? null : Double.valueOf(positive("--bandwidth", bandwidthOf(bandwidth))),
         memory == null ? null : Long.valueOf(bytesOf(memory)),
         precision);
+  }
+
+  private static double positive(String option, double value) {
+    if (!(value > 0 && Double.isFinite(value))) {
+      throw new UserError("%s %s: expected a positive number".formatted(option, value));
+    }
+    return value;
   }
 
   private static double bandwidthOf(String text) {

@@ -4,6 +4,7 @@ import assay.calibrate.Calibration;
 import assay.calibrate.CalibrationFile;
 import assay.calibrate.Recalibration;
 import assay.model.UserError;
+import assay.report.CsvTables;
 import assay.report.HtmlReport;
 import assay.report.LedgerFile;
 import assay.report.MarkdownReport;
@@ -58,7 +59,9 @@ final class ReportCommand implements Callable<Integer> {
 
   @Option(
       names = "--csv",
-      description = "Write report.csv, and comparisons.csv where there are any.")
+      description =
+          "Write report.csv, and what else there is: comparisons, claims, verdicts, warnings, the"
+              + " calibration's errors and constants.")
   private boolean csv;
 
   @Option(
@@ -124,6 +127,7 @@ final class ReportCommand implements Callable<Integer> {
       if (!input.claims().isEmpty()) {
         files.put("claims.csv", ResultsCsv.ofAny(input.claims()));
       }
+      files.putAll(CsvTables.of(input));
     }
     List<Path> written = new ArrayList<>();
     files.forEach(

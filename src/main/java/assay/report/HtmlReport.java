@@ -36,8 +36,9 @@ public final class HtmlReport {
     out.append("<h1>").append(Html.escape(title())).append("</h1>\n");
     contents(sections);
     out.append("<div id=\"front\" tabindex=\"-1\">\n");
-    front();
+    machines();
     warnings();
+    verdicts();
     out.append("</div>\n");
     if (in.rows().size() > 1) {
       filters();
@@ -71,7 +72,7 @@ public final class HtmlReport {
 
   // ---- front
 
-  private void front() {
+  private void machines() {
     Map<Environment, String> machines = in.machines();
     Set<String> said = new LinkedHashSet<>();
     machines.forEach((e, name) -> said.add(name + ": " + describe(e)));
@@ -83,6 +84,9 @@ public final class HtmlReport {
     }
     said.forEach(s -> out.append("<p class=\"machine\">").append(Html.escape(s)).append("</p>\n"));
     out.append("<p>").append(Html.escape(what())).append("</p>\n");
+  }
+
+  private void verdicts() {
     if (in.rows().isEmpty()) {
       return;
     }
@@ -155,7 +159,9 @@ public final class HtmlReport {
     }
     out.append("<section class=\"warn\" aria-label=\"Warnings\">");
     for (Concerns.Concern c : all) {
-      out.append("<details><summary>").append(Html.escape(c.what())).append("</summary><ul>");
+      out.append("<details><summary>").append(Html.escape(c.what())).append("</summary>");
+      // Long lists scroll in their own box, which the keyboard can reach.
+      out.append(c.lines().size() > 10 ? "<ul tabindex=\"0\">" : "<ul>");
       c.lines().forEach(l -> out.append("<li>").append(Html.escape(l)).append("</li>"));
       out.append("</ul></details>");
     }

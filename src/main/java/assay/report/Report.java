@@ -32,7 +32,7 @@ final class Report {
                     ? "."
                     : ", which was fitted to some of these rows: how far it can be trusted"
                         + " elsewhere stands under Calibration."),
-            List.of("prefill-error", "decode-error"),
+            List.of("time-bars", "prefill-error", "decode-error"),
             List.of(t.times())));
     all.add(
         new Section(

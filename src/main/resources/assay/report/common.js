@@ -75,7 +75,10 @@ const A = {};
     return out.filter((_, i) => i % Math.ceil(out.length / room) === 0);
   }
 
-  const SHAPES = [d3.symbolCircle, d3.symbolSquare, d3.symbolTriangle, d3.symbolDiamond, d3.symbolStar, d3.symbolCross, d3.symbolWye];
+  // Regular polygons for when the library's shapes do not suffice: corners, and the first one's direction.
+  const polygon = (n, turn) => ({ draw(c, size) { const r = Math.sqrt(2 * size / (n * Math.sin(2 * Math.PI / n))); for (let i = 0; i < n; i++) { const a = turn + 2 * Math.PI * i / n; c[i ? 'lineTo' : 'moveTo'](r * Math.cos(a), r * Math.sin(a)); } c.closePath(); } });
+  const SHAPES = [d3.symbolCircle, d3.symbolSquare, d3.symbolTriangle, d3.symbolDiamond, d3.symbolStar, d3.symbolCross, d3.symbolWye,
+    polygon(3, Math.PI / 2), polygon(5, -Math.PI / 2), polygon(3, 0), polygon(6, 0), polygon(3, Math.PI)];
   A.shape = (i, size) => d3.symbol(SHAPES[i % SHAPES.length], size || 64)();
   A.color = i => `var(--c${i % 7})`;
 
@@ -105,7 +108,6 @@ const A = {};
     const clip = v => Math.max(T, Math.min(H - B, v));
     if (o.band) {
       g.append('rect').attr('class', 'band').attr('x', L).attr('width', W - R - L).attr('y', clip(y(o.band.y1))).attr('height', Math.max(0, clip(y(o.band.y0)) - clip(y(o.band.y1))));
-      g.append('text').attr('x', W - R - 6).attr('y', clip(y(o.band.y1)) + 15).attr('text-anchor', 'end').text(o.band.label);
     }
     const path = d3.line(p => x(p[0]), p => y(p[1]));
     for (const l of o.lines || []) {
@@ -115,7 +117,7 @@ const A = {};
     for (const r of o.rules || []) {
       const a = r.x != null ? [x(r.x), x(r.x), T, H - B] : [L, W - R, y(r.y), y(r.y)];
       g.append('line').attr('x1', a[0]).attr('x2', a[1]).attr('y1', a[2]).attr('y2', a[3]).style('stroke', r.color || 'var(--bad)').attr('stroke-width', 1.5).attr('stroke-dasharray', '5 4');
-      if (r.label) g.append('text').attr('x', r.x != null ? a[0] + 5 : W - R - 6).attr('y', r.x != null ? T + 11 : a[2] - 5).attr('text-anchor', r.x != null ? 'start' : 'end').text(r.label);
+      if (r.label) g.append('text').attr('x', r.x != null ? a[0] + 5 : L + 4).attr('y', r.x != null ? T + 11 : a[2] - 5).text(r.label);
     }
     const names = [];
     for (const p of o.points || []) {
@@ -123,7 +125,7 @@ const A = {};
         g.append('line').attr('x1', x(p.x)).attr('x2', x(p.x)).attr('y1', y(p.low)).attr('y2', y(p.high)).style('stroke', p.color).attr('stroke-width', 1.2).attr('opacity', .6);
       svg.append('path').attr('d', A.shape(p.shape || 0, p.size)).attr('transform', `translate(${x(p.x)},${y(p.y)})`).attr('class', 'point')
         .style('fill', p.hollow ? 'var(--back)' : p.color).style('stroke', p.hollow ? p.color : 'var(--back)').attr('stroke-width', p.hollow ? 2 : 1)
-        .attr('tabindex', p.silent ? null : 0).attr('role', 'img').attr('aria-label', p.label)
+        .attr('tabindex', -1).attr('role', 'img').attr('aria-label', p.label)
         .on('pointerenter focus', e => A.tip(e.currentTarget, p.label)).on('pointerleave blur', () => A.tip()).append('title').text(p.label);
       if (p.name) {
         // Names that would lie over one another go below.
@@ -133,12 +135,57 @@ const A = {};
         g.append('text').attr('x', x(p.x) + 8).attr('y', ty).text(p.name);
       }
     }
-    const legend = (o.legend || []).map(k => {
-      const s = k.line ? `<svg width="22" height="12" aria-hidden="true"><line x1="1" x2="21" y1="6" y2="6" stroke-width="2.5" stroke-dasharray="${k.dash || ''}" style="stroke:${k.color}"/></svg>`
+    A.roving(svg.node(), '.point');
+    const legend = (o.legend || []).concat(o.band ? [{ label: o.band.label, band: true }] : []).map(k => {
+      const s = k.band ? `<svg width="22" height="12" aria-hidden="true"><rect width="22" height="12" class="band"/></svg>`
+        : k.line ? `<svg width="22" height="12" aria-hidden="true"><line x1="1" x2="21" y1="6" y2="6" stroke-width="2.5" stroke-dasharray="${k.dash || ''}" style="stroke:${k.color}"/></svg>`
         : `<svg width="14" height="14" aria-hidden="true"><path transform="translate(7,7)" d="${A.shape(k.shape || 0, 60)}" style="fill:${k.hollow ? 'var(--back)' : k.color};stroke:${k.color};stroke-width:1.5"/></svg>`;
       const item = A.el('span', { class: 'key' }); item.innerHTML = s; item.append(' ' + k.label); return item;
     });
     A.fill(figure, legend.length ? A.el('div', { class: 'legend' }, ...legend) : null, svg.node(), A.el('figcaption', null, o.title));
+  };
+
+  // One stop of the keyboard for all marks of a plot; arrows go on from there.
+  A.roving = (svg, selector) => {
+    const marks = [...svg.querySelectorAll(selector)];
+    if (!marks.length) return;
+    marks[0].setAttribute('tabindex', 0);
+    svg.setAttribute('aria-label', svg.getAttribute('aria-label') + '; arrow keys go from mark to mark');
+    svg.addEventListener('keydown', e => {
+      const at = marks.indexOf(e.target), to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: marks.length - 1 }[e.key];
+      if (at < 0 || to == null || !marks[to]) return;
+      e.preventDefault();
+      marks[at].setAttribute('tabindex', -1);
+      marks[to].setAttribute('tabindex', 0);
+      marks[to].focus();
+    });
+  };
+
+  // Pairs of bars, one group under the other. o: {title, groups: [{name, bars: [{v, color, label}]}], rule: {v, label}, legend, format}
+  A.bars = (figure, o) => {
+    const W = Math.min(Math.max(300, figure.clientWidth || 640), 900), L = 108, R = 62, each = 13;
+    const step = d3.max(o.groups, g => g.bars.length) * each + 12, H = o.groups.length * step + 34;
+    const x = d3.scaleLinear([0, d3.max(o.groups.flatMap(g => g.bars.map(b => b.v)).concat(o.rule ? [o.rule.v] : []))], [L, W - R]).nice();
+    const svg = d3.create('svg').attr('viewBox', `0 0 ${W} ${H}`).attr('class', 'plot bars').attr('role', 'group').attr('aria-label', o.title).attr('width', W).attr('height', H);
+    for (const v of x.ticks(Math.floor((W - L - R) / 70))) {
+      svg.append('line').attr('class', 'grid').attr('x1', x(v)).attr('x2', x(v)).attr('y1', 4).attr('y2', H - 26);
+      svg.append('text').attr('x', x(v)).attr('y', H - 10).attr('text-anchor', 'middle').text(o.format(v));
+    }
+    o.groups.forEach((g, i) => {
+      const top = 8 + i * step;
+      svg.append('text').attr('x', L - 8).attr('y', top + g.bars.length * each / 2 + 4).attr('text-anchor', 'end').text(g.name);
+      g.bars.forEach((b, j) => {
+        svg.append('rect').attr('x', L).attr('y', top + j * each).attr('width', Math.max(1, x(b.v) - L)).attr('height', each - 2).style('fill', b.color).attr('class', 'point').attr('tabindex', -1).attr('role', 'img').attr('aria-label', b.label)
+          .on('pointerenter focus', e => A.tip(e.currentTarget, b.label)).on('pointerleave blur', () => A.tip());
+        svg.append('text').attr('class', 'v').attr('x', x(b.v) + 5).attr('y', top + j * each + 10).text(o.format(b.v));
+      });
+    });
+    if (o.rule) {
+      svg.append('line').attr('x1', x(o.rule.v)).attr('x2', x(o.rule.v)).attr('y1', 4).attr('y2', H - 26).style('stroke', 'var(--good)').attr('stroke-width', 1.5).attr('stroke-dasharray', '5 4');
+    }
+    A.roving(svg.node(), '.point');
+    const legend = (o.legend || []).map(k => { const s = A.el('span', { class: 'swatch', 'aria-hidden': 'true' }); s.style.cssText = `display:inline-block;width:.8em;height:.8em;background:${k.color}`; return A.el('span', { class: 'key' }, s, ' ' + k.label); });
+    A.fill(figure, A.el('div', { class: 'legend' }, ...legend), svg.node(), A.el('figcaption', null, o.title));
   };
 
   const bubble = () => document.getElementById('tip') || document.body.appendChild(A.el('div', { id: 'tip', role: 'presentation', hidden: '' }));

@@ -25,7 +25,9 @@
     if (!figure) return;
     const list = shown.filter(r => r.measured && r.measured.total_bytes && r.estimate);
     if (!list.length) return empty(figure, 'No bytes were measured in these rows.');
-    const some = list.slice(0, MOST_BARS);
+    // What differs first; else some of every part of the list.
+    const off = r => Math.abs(r.measured.total_bytes - r.estimate.total_bytes), every = list.length / MOST_BARS;
+    const some = list.length <= MOST_BARS ? list : list.some(off) ? d3.sort(list, r => -off(r)).slice(0, MOST_BARS) : d3.range(MOST_BARS).map(i => list[Math.floor(i * every)]);
     const W = Math.max(320, Math.min(figure.clientWidth || 900, 1100)), narrow = W < 560;
     const L = narrow ? 6 : 235, step = narrow ? 60 : 44, H = some.length * step + 30;
     const right = narrow ? 6 : 230;
@@ -54,11 +56,12 @@
       const d = residual(r);
       const note = svg.append('text').attr('x', narrow ? W - 6 : W - right + 8).attr('y', narrow ? y - 5 : y + 16).attr('text-anchor', narrow ? 'end' : 'start').text(A.bytes(r.measured.total_bytes) + ', ' + d);
       if (d !== 'exact') note.style('fill', 'var(--residual)');
-      svg.append('rect').attr('x', L).attr('y', y - 2).attr('width', W - L - right).attr('height', 28).attr('fill', 'transparent').attr('tabindex', 0).attr('role', 'img').attr('aria-label', `${label(r)}: ${parts.join(', ')}; ${d}`).attr('class', 'hit')
+      svg.append('rect').attr('x', L).attr('y', y - 2).attr('width', W - L - right).attr('height', 28).attr('fill', 'transparent').attr('tabindex', -1).attr('role', 'img').attr('aria-label', `${label(r)}: ${parts.join(', ')}; ${d}`).attr('class', 'hit')
         .on('pointerenter focus', e => A.tip(e.currentTarget, label(r) + '\n' + parts.join('\n') + '\n' + d)).on('pointerleave blur', () => A.tip());
     });
+    A.roving(svg.node(), '.hit');
     const keys = A.el('div', { class: 'legend' }, ...KINDS.map(([, n, c]) => { const k = A.el('span', { class: 'key' }); const s = A.el('span', { class: 'swatch', 'aria-hidden': 'true' }); s.style.cssText = `display:inline-block;width:.8em;height:.8em;background:${A.color(c)}`; k.append(s, ' ' + n); return k; }));
-    A.fill(figure, keys, svg.node(), A.el('figcaption', null, `Upper bar predicted, lower measured, each pair as a share of its own total; at the end the bytes measured, and what is left over by the category that differs most.` + (list.length > MOST_BARS ? ` The first ${MOST_BARS} of ${list.length} rows: filter for others.` : '')));
+    A.fill(figure, keys, svg.node(), A.el('figcaption', null, `Upper bar predicted, lower measured, each pair as a share of its own total; at the end the bytes measured, and what is left over by the category that differs most.` + (list.length > MOST_BARS ? ` ${MOST_BARS} of ${list.length} rows, ${list.some(off) ? 'those that differ most' : 'from every part of the list'}: filter for others.` : '')));
   }
   function residual(r) {
     let most = 0, name = '';
@@ -72,6 +75,27 @@
   const fitText = (s, n) => s.length > n ? s.slice(0, n - 1) + '…' : s;
 
   // ---- time: predicted over measured
+
+  // Mean error by precision and phase, before and after a calibration.
+  function timeBars() {
+    const figure = $('time-bars');
+    if (!figure) return;
+    figure.className = 'wide';
+    const groups = [];
+    for (const p of precisions)
+      for (const [phase, key] of [['prefill', 'prefill_seconds'], ['decode', 'decode_seconds_per_token']]) {
+        const bars = [];
+        for (const [which, word, color] of [['estimate', 'before calibration', 'var(--predicted)'], ['calibrated', 'after calibration', 'var(--measured)']]) {
+          const off = shown.filter(r => r.precision === p && r.measured && r.measured[key] && r[which] && r[which][key]).map(r => Math.abs(r[which][key] / r.measured[key].median - 1));
+          if (off.length) bars.push({ v: d3.mean(off), color, label: `${p} ${phase}, ${word}: ${A.percent(d3.mean(off))} off in the mean of ${off.length} rows` });
+        }
+        if (bars.length) groups.push({ name: `${p} ${phase}`, bars });
+      }
+    if (!groups.length) return empty(figure, 'No time was both predicted and measured.');
+    const both = groups.some(g => g.bars.length > 1);
+    A.bars(figure, { title: 'Mean of |predicted / measured − 1|' + (both ? ', before calibration (default constants) and after; the dashed line is 5 %' : '; the dashed line is 5 %'), groups, format: A.percent, rule: { v: .05 },
+      legend: both ? [{ label: 'before calibration', color: 'var(--predicted)' }, { label: 'after', color: 'var(--measured)' }] : [] });
+  }
 
   function errors(id, key, phase) {
     const figure = $(id);
@@ -115,13 +139,10 @@
     const all = [...roofs.values()], lo = d3.min(points, p => p.x) / 2;
     const hi = Math.max(d3.max(points, p => p.x), ...all.map(f => f.peak / f.bandwidth)) * 2;
     const lines = all.map(f => ({ points: [[lo, lo * f.bandwidth], [f.peak / f.bandwidth, f.peak], [hi, f.peak]], color: color(f.r), width: 1.6, dash: machines.length > 1 && machines.indexOf(f.r.machine) ? '6 3' : null }));
-    machines.forEach(m => {
-      const f = all.find(q => q.r.machine === m);
-      if (f) lines.push({ points: [[lo, lo * f.bandwidth], [lo, lo * f.bandwidth]], color: 'none', name: `${A.quantity(f.bandwidth, 'B/s')}` + (machines.length > 1 ? ` ${m}` : ''), dx: 16, dy: 5, at: 0 });
-    });
     A.plot(figure, { title: 'Roofline: filled marks are prefills, hollow ones decodes; lines are the ceilings measured in the same run', points, lines, height: 440,
       x: { log: true, label: 'FLOPs per byte of weights and KV cache' }, y: { log: true, label: 'FLOP/s', format: v => A.quantity(v, '') },
-      legend: [...precisionKeys(), ...shapeKeys(), { label: 'prefill', color: 'var(--soft)' }, { label: 'decode', color: 'var(--soft)', hollow: true }] });
+      legend: [...precisionKeys(), ...shapeKeys(), { label: 'prefill', color: 'var(--soft)' }, { label: 'decode', color: 'var(--soft)', hollow: true },
+        ...machines.map((m, i) => [all.find(f => f.r.machine === m), m, i]).filter(([f]) => f).map(([f, m, i]) => ({ label: (machines.length > 1 ? m + ': ' : '') + A.quantity(f.bandwidth, 'B/s'), line: true, color: 'var(--soft)', dash: i ? '6 3' : null }))] });
   }
 
   // ---- utilisation
@@ -131,10 +152,12 @@
     if (!figure) return;
     const list = precisions.filter(p => shown.some(r => r.precision === p)), points = [];
     const MARKS = [['prefill_mfu', 'prefill, MFU', -.22, false, 0], ['decode_mfu', 'decode, MFU', 0, true, 1], ['decode_mbu', 'decode, MBU', .22, true, 2]];
-    for (const r of shown)
+    // Beside one another where there are many.
+    const wide = Math.min(.16, shown.length / 900), aside = i => wide * ((i * 7 % 11) / 10 - .5);
+    for (const [i, r] of shown.entries())
       for (const [key, word, dx, hollow, s] of MARKS) {
         const v = r.utilization && r.utilization[key];
-        if (v != null) points.push({ x: list.indexOf(r.precision) + dx, y: v, color: color(r), shape: s, hollow, label: `${label(r)}\n${word}: ${v.toFixed(3)}` });
+        if (v != null) points.push({ x: list.indexOf(r.precision) + dx + aside(i), y: v, color: color(r), shape: s, hollow, label: `${label(r)}\n${word}: ${v.toFixed(3)}` });
       }
     if (!points.length) return empty(figure, 'No utilisation was measured.');
     A.plot(figure, { title: 'Share of the ceiling that was reached, by precision', points, height: 320,
@@ -158,7 +181,7 @@
     const others = r => along === 'batch' ? r.workload.prompt_tokens : r.workload.batch;
     const lines = [...d3.group(points, p => [p.r.machine, p.r.model.name, p.r.precision, others(p.r)].join('|')).values()].filter(g => g.length > 1)
       .map(g => ({ points: d3.sort(g, p => p.x).map(p => [p.x, p.y]), color: g[0].color, width: 1.5 }));
-    const title = `${phase} over ${along}`, y = { log: true, label: 'tokens/s', format: v => A.quantity(v, '') };
+    const title = `${phase} over ${along}` + (lines.length ? '' : '; no two rows differ in it alone'), y = { log: true, label: 'tokens/s', format: v => A.quantity(v, '') };
     if (new Set(points.map(p => p.x)).size === 1) {
       // Nothing lies along the axis: precisions do instead.
       const there = precisions.filter(q => list.some(r => r.precision === q)), only = points[0].x;
@@ -188,11 +211,10 @@
   function calibration() {
     const figure = $('calibration-plot');
     if (!figure || !heldOut.length) return;
-    const list = heldOut.filter(e => e.after != null), names = list.map(e => `${e.precision} ${e.component}`);
-    A.plot(figure, { title: 'Mean error on shapes outside the fit: hollow before, filled after', height: 300,
-      points: list.flatMap((e, i) => [{ x: i, y: e.before, color: 'var(--predicted)', hollow: true, label: `${names[i]} before: ${A.percent(e.before)}` }, { x: i, y: e.after, color: 'var(--measured)', label: `${names[i]} after: ${A.percent(e.after)}` }]),
-      lines: list.map((e, i) => ({ points: [[i, e.before], [i, e.after]], color: 'var(--soft)', width: 1 })),
-      x: { label: '', min: -.5, max: list.length - .5, exact: true, values: list.map((_, i) => i), format: i => names[i] }, y: { log: true, label: 'mean absolute error', format: A.percent }, rules: [{ y: .05, label: '5 %', color: 'var(--good)' }] });
+    const list = heldOut.filter(e => e.after != null);
+    A.bars(figure, { title: 'Mean absolute error on shapes outside the fit, before and after it; the dashed line is 5 %', format: A.percent, rule: { v: .05 },
+      groups: list.map(e => ({ name: `${e.precision} ${e.component}`, bars: [['before', 'var(--predicted)'], ['after', 'var(--measured)']].filter(([k]) => e[k] != null).map(([k, color]) => ({ v: e[k], color, label: `${e.precision} ${e.component} ${k}: ${A.percent(e[k])} in ${e.rows} rows of ${e.shapes} shapes` })) })),
+      legend: [{ label: 'before', color: 'var(--predicted)' }, { label: 'after', color: 'var(--measured)' }] });
   }
 
   // ---- tables: sort and filter
@@ -241,6 +263,7 @@
 
   function draw() {
     memoryBars();
+    timeBars();
     errors('prefill-error', 'prefill_seconds', 'prefill');
     errors('decode-error', 'decode_seconds_per_token', 'decode');
     roofline();
@@ -254,6 +277,6 @@
   draw();
   let timer;
   addEventListener('resize', () => { clearTimeout(timer); timer = setTimeout(draw, 150); });
-  addEventListener('beforeprint', () => { document.querySelectorAll('details').forEach(d => { d.open = true; }); });
+  addEventListener('beforeprint', () => { document.querySelectorAll('details').forEach(d => { d.open = d.querySelectorAll('tr,li').length < 60; }); });
   window.report = { rows, shown: () => shown };
 })();

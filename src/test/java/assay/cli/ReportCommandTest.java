@@ -62,7 +62,18 @@ class ReportCommandTest {
     CalibrationFile.write(calibration(), fitted);
     assertEquals(
         0, run("report", rows, more, "--calibration", fitted, "--out", folder), err.toString());
-    assertEquals(List.of("report.csv", "report.html", "report.md"), written());
+    assertEquals(
+        List.of(
+            "calibration-constants.csv",
+            "calibration-errors.csv",
+            "report.csv",
+            "report.html",
+            "report.md",
+            "verdicts.csv",
+            "warnings.csv"),
+        written());
+    String errors = Files.readString(folder.resolve("calibration-errors.csv"));
+    assertTrue(errors.contains("fp32,prefill,2,5,0.2,0.04"), errors);
     String csv = Files.readString(folder.resolve("report.csv"));
     assertTrue(csv.lines().findFirst().orElse("").contains("calibrated.prefill_seconds"), csv);
     String markdown = Files.readString(folder.resolve("report.md"));
@@ -132,7 +143,14 @@ class ReportCommandTest {
     assertEquals(2, run("report", lines, "--claims", ledger, "--out", folder));
     assertTrue(err.toString().contains("lines line 4"), err.toString());
     assertEquals(
-        List.of("claims.csv", "comparisons.csv", "report.csv", "report.html", "report.md"),
+        List.of(
+            "claims.csv",
+            "comparisons.csv",
+            "report.csv",
+            "report.html",
+            "report.md",
+            "verdicts.csv",
+            "warnings.csv"),
         written());
     String markdown = Files.readString(folder.resolve("report.md"));
     assertTrue(markdown.contains("bytes 28 G"), markdown);

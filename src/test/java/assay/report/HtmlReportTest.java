@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import assay.results.Comparison;
 import assay.results.ResultRow;
 import assay.results.Rows;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class HtmlReportTest {
@@ -72,6 +75,57 @@ class HtmlReportTest {
     String page = markup(HtmlReport.of(input(List.of(Rows.named("a", "A CPU", "h")), List.of())));
     assertTrue(page.indexOf("nobody calibrated") < page.indexOf("id=\"memory\""), page);
     assertTrue(page.indexOf("class=\"cards\"") < page.indexOf("id=\"memory\""), page);
+  }
+
+  /** A device's own reasons count, whatever the warnings say; idling is none. */
+  @Test
+  void throttlingIsReadFromTheDevice() {
+    ResultRow r = Rows.full("a");
+    List<String> what =
+        Concerns.of(List.of(Rows.throttled(r, "power limit", "idle"), Rows.throttled(r, "idle"), r))
+            .stream()
+            .filter(c -> c.what().contains("throttled"))
+            .flatMap(c -> Stream.concat(Stream.of(c.what()), c.lines().stream()))
+            .toList();
+    assertEquals(2, what.size(), what.toString());
+    assertTrue(what.getFirst().startsWith("1 of 3 rows"), what.getFirst());
+    assertTrue(what.getLast().startsWith("row 1, tiny bf16"), what.getLast());
+    assertTrue(what.getLast().endsWith(": power limit"), what.getLast());
+  }
+
+  /** Many rows that warn of the same are one line, with where. */
+  @Test
+  void theSameWarningIsSaidOnce() {
+    List<ResultRow> rows = new ArrayList<>();
+    for (int i = 0; i < 7; i++) {
+      ResultRow r = Rows.full("r" + i);
+      String w = i == 3 ? "something else" : "other processes used " + (10 + i) + " %";
+      rows.add(
+          r.withMeasured(
+              true, r.check(), r.measured(), null, r.utilization(), null, null, List.of(w)));
+    }
+    Concerns.Concern own = Concerns.of(rows).getLast();
+    assertEquals("7 of 7 rows carry warnings of their own", own.what());
+    assertEquals(2, own.lines().size(), own.lines().toString());
+    assertTrue(own.lines().getFirst().startsWith("6 rows (1–3, 5–7): other processes used 10 %"));
+    assertTrue(own.lines().getLast().startsWith("row 4, tiny"), own.lines().getLast());
+    assertEquals("1, 2, 4–6, 9", Concerns.ranges(List.of(1, 2, 4, 5, 6, 9)));
+  }
+
+  /** What the page shows beside the rows is in CSV too, numbers in full. */
+  @Test
+  void verdictsAndWarningsAreCsvToo() {
+    ReportInput in = input(List.of(Rows.full("a")), List.of());
+    Map<String, String> csv = CsvTables.of(in);
+    assertEquals(List.of("verdicts.csv", "warnings.csv"), List.copyOf(csv.keySet()));
+    for (Front.Verdict v : Front.of(in.rows())) {
+      assertTrue(csv.get("verdicts.csv").contains(v.verdict()), v.topic());
+    }
+    String warnings = csv.get("warnings.csv");
+    long lines = Concerns.of(in.rows()).stream().mapToLong(c -> c.lines().size()).sum();
+    assertEquals(lines + 1, warnings.lines().count(), warnings);
+    // Words with commas are quoted.
+    assertTrue(warnings.contains("\"row 1, tiny bf16, batch 1"), warnings);
   }
 
   /** Page and Markdown hold the same cells. */

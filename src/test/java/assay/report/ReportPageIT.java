@@ -156,6 +156,65 @@ class ReportPageIT {
             .asInt());
   }
 
+  /** One stop of the keyboard a plot; arrows go from mark to mark and say what it is. */
+  @Test
+  void marksAreReachedByArrows() {
+    assertEquals(
+        "[]",
+        text(
+            "JSON.stringify([...document.querySelectorAll('svg.plot')].filter(s =>"
+                + " s.querySelectorAll('[tabindex=\"0\"]').length !== 1).map(s =>"
+                + " s.outerHTML.slice(0, 80)))"));
+    browser.eval("document.querySelector('#roofline-plot .point').focus()");
+    String first = text("document.getElementById('tip').textContent");
+    browser.press("ArrowRight", 39);
+    String second = text("document.getElementById('tip').textContent");
+    assertNotEquals(first, second);
+    browser.press("ArrowLeft", 37);
+    assertEquals(first, text("document.getElementById('tip').textContent"));
+    browser.press("End", 35);
+    assertEquals(
+        "true",
+        text(
+            "String([...document.querySelectorAll('#roofline-plot .point')].at(-1) ==="
+                + " document.activeElement)"));
+  }
+
+  /** Before and after a calibration as bars, for each precision and phase that has both. */
+  @Test
+  void errorsAreBars() {
+    int precisions = browser.eval("new Set(report.rows.map(r => r.precision)).size").asInt();
+    assertTrue(count("#time-bars rect.point") >= 2 * precisions);
+    String label =
+        text("document.querySelector('#time-bars rect.point').getAttribute('aria-label')");
+    assertTrue(label.contains("off in the mean of"), label);
+    nothingWentWrong();
+  }
+
+  /** Text and marks stand out from what they lie on: WCAG 2, 4.5 for text and 3 for marks. */
+  @Test
+  void contrastIsEnough() {
+    String measure =
+        """
+        (() => {
+          const probe = document.body.appendChild(document.createElement('i'));
+          const rgb = v => { probe.style.color = `var(--${v})`; return getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number); };
+          const light = v => rgb(v).map(c => (c /= 255) <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4).reduce((s, c, i) => s + c * [.2126, .7152, .0722][i], 0);
+          const ratio = (a, b) => { const [x, y] = [light(a), light(b)]; return (Math.max(x, y) + .05) / (Math.min(x, y) + .05); };
+          const out = [];
+          for (const [least, colors, backs] of [[4.5, ['text', 'soft', 'accent', 'good', 'bad'], ['back', 'panel']], [4.5, ['warn', 'text'], ['warnback']],
+              [3, ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'predicted', 'measured', 'calibrated', 'residual'], ['back']]])
+            for (const c of colors) for (const b of backs) if (!(ratio(c, b) >= least)) out.push(`${c} on ${b} ${ratio(c, b).toFixed(2)}`);
+          probe.remove();
+          return out.join(', ');
+        })()
+        """;
+    for (String colors : List.of("light", "dark")) {
+      browser.media("screen", colors);
+      assertEquals("", text(measure), colors);
+    }
+  }
+
   @Test
   void hostileNamesStayText() {
     assertEquals(0, count("img"));

@@ -110,6 +110,52 @@ public final class Rows {
         "assay run");
   }
 
+  /** The row with what a device said of its clocks. */
+  public static ResultRow throttled(ResultRow r, String... reasons) {
+    Measurement m = r.measured();
+    return r.withMeasured(
+        true,
+        r.check(),
+        new Measurement(
+            m.weightsBytes(),
+            m.kvCacheBytes(),
+            m.activationsBytes(),
+            m.workspaceBytes(),
+            m.overheadBytes(),
+            m.totalBytes(),
+            null,
+            m.prefillFlops(),
+            m.decodeFlopsPerToken(),
+            m.prefillBytesRead(),
+            m.decodeBytesReadPerPass(),
+            m.prefillSeconds(),
+            m.decodeSecondsPerToken(),
+            m.prefillFlopsPerSecond(),
+            m.decodeFlopsPerSecond(),
+            m.decodeBytesPerSecond(),
+            m.prefillTokensPerSecond(),
+            m.decodeTokensPerSecond(),
+            new DeviceReadings(
+                1,
+                1,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                List.of(reasons),
+                null)),
+        r.ceilings(),
+        r.utilization(),
+        null,
+        null,
+        List.of());
+  }
+
   /** The same row of another model on another machine, without a calibration. */
   public static ResultRow named(String model, String device, String host) {
     ResultRow r = full(model + device + host);

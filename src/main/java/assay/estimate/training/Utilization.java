@@ -70,6 +70,9 @@ public record Utilization(double low, double value, double high, String source) 
 
   /** One given value. */
   public static Utilization given(double value, String source) {
+    if (!(value > 0 && value <= 1)) {
+      throw new UserError("utilization %s: expected above 0, at most 1".formatted(value));
+    }
     return new Utilization(value, value, value, source);
   }
 }
