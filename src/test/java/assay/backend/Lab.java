@@ -8,9 +8,14 @@ import assay.model.Presets;
 import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
+import assay.tensor.TensorAllocator;
+import assay.tensor.TensorPlan;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
+import java.util.function.Function;
 
 /**
  * A bench for single operations: tensors from host arrays on one back end, every one followed by a
@@ -19,16 +24,28 @@ import java.util.Random;
 public final class Lab implements AutoCloseable {
   private static final int GUARD_COLUMNS = 16;
   private static final float GUARD = -12345.678f;
+
+  /** Usually enough for a test: all of it is cleared when it is taken. */
+  private static final long ARENA_BYTES = 2L << 20;
+
   private final Backend backend;
-  private final Arena arena;
-  private final java.util.List<Tensor> guards = new java.util.ArrayList<>();
+  private final List<Arena> arenas = new ArrayList<>();
+  private long left;
+  private final List<Tensor> guards = new ArrayList<>();
 
   public Lab(Backend backend) {
     this.backend = backend;
-    this.arena = backend.newArena(MemoryCategory.ACTIVATIONS, 192L << 20);
     // Scratch for anything up to this model's widths; operations may ask for it.
     ModelConfig widest = Presets.byName().get("tinyllama-1.1b");
-    backend.reserveWorkspace(new SessionShape(widest, Precision.FP32, 4, 256, 64, 8), arena);
+    SessionShape shape = new SessionShape(widest, Precision.FP32, 4, 256, 64, 8);
+    backend.reserveWorkspace(
+        shape, arena(MemoryCategory.WORKSPACE, TensorPlan.padded(backend.workspaceBytes(shape))));
+  }
+
+  private Arena arena(MemoryCategory category, long bytes) {
+    Arena arena = backend.newArena(category, bytes);
+    arenas.add(arena);
+    return arena;
   }
 
   public Backend backend() {
@@ -45,7 +62,18 @@ public final class Lab implements AutoCloseable {
     return out;
   }
 
-  private Tensor guarded(Tensor t) {
+  /** A tensor, and its guard right behind it. */
+  private Tensor guarded(Function<TensorAllocator, Tensor> allocation) {
+    TensorPlan plan = new TensorPlan();
+    allocation.apply(plan);
+    plan.allocate(DType.F32, 1, GUARD_COLUMNS);
+    if (plan.reservedBytes() > left) {
+      left = Math.max(ARENA_BYTES, plan.reservedBytes());
+      arena(MemoryCategory.ACTIVATIONS, left);
+    }
+    left -= plan.reservedBytes();
+    Arena arena = arenas.getLast();
+    Tensor t = allocation.apply(arena);
     Tensor guard = arena.allocate(DType.F32, 1, GUARD_COLUMNS);
     float[] g = new float[GUARD_COLUMNS];
     java.util.Arrays.fill(g, GUARD);
@@ -72,7 +100,7 @@ public final class Lab implements AutoCloseable {
 
   /** A tensor [rows, columns] holding the values, rounded to its type. */
   public Tensor floats(DType type, int rows, int columns, float[] values) {
-    Tensor t = guarded(arena.allocate(type, rows, columns));
+    Tensor t = guarded(a -> a.allocate(type, rows, columns));
     writeFloats(t, values);
     return t;
   }
@@ -86,7 +114,7 @@ public final class Lab implements AutoCloseable {
 
   /** A weight matrix in the back end's own layout. */
   public Tensor weight(DType type, int rows, int columns, float[] values) {
-    Tensor t = guarded(backend.weight(arena, type, rows, columns));
+    Tensor t = guarded(a -> backend.weight(a, type, rows, columns));
     long rowBytes = type.rowBytes(columns);
     try (var scratch = java.lang.foreign.Arena.ofConfined()) {
       MemorySegment bytes = scratch.allocate(Math.max(1, rowBytes * rows), 64);
@@ -116,7 +144,7 @@ public final class Lab implements AutoCloseable {
   }
 
   public Tensor ints(int... values) {
-    Tensor t = guarded(arena.allocate(DType.I32, 1, values.length));
+    Tensor t = guarded(a -> a.allocate(DType.I32, 1, values.length));
     try (var scratch = java.lang.foreign.Arena.ofConfined()) {
       MemorySegment bytes = scratch.allocate(4L * values.length, 64);
       bytes.copyFrom(MemorySegment.ofArray(values));
@@ -126,7 +154,7 @@ public final class Lab implements AutoCloseable {
   }
 
   public Tensor bytes(int rows, int columns, byte[] values) {
-    Tensor t = guarded(arena.allocate(DType.U8, rows, columns));
+    Tensor t = guarded(a -> a.allocate(DType.U8, rows, columns));
     try (var scratch = java.lang.foreign.Arena.ofConfined()) {
       MemorySegment bytes = scratch.allocate(values.length, 64);
       bytes.copyFrom(MemorySegment.ofArray(values));
@@ -172,7 +200,7 @@ public final class Lab implements AutoCloseable {
         }
       }
     } finally {
-      arena.close();
+      arenas.forEach(Arena::close);
     }
   }
 }
