@@ -33,6 +33,7 @@ class PtxTest {
   private static final Pattern INCLUDE =
       Pattern.compile("^#include \"([^/\"]*)\"$", Pattern.MULTILINE);
   private static final Path TABLE = Path.of("target", "kernel-registers.csv");
+  private static final Path KEPT = Path.of("target", "ptx-assembled");
   private static final Pattern ENTRY =
       Pattern.compile("\\.visible \\.entry (\\w+)\\(([^)]*)\\)\\s*\\.maxntid (\\d+), 1, 1");
   private static final Pattern TYPE = Pattern.compile("\\.param (\\.\\w+)");
@@ -124,9 +125,13 @@ class PtxTest {
     Assumptions.assumeTrue(
         here.contains("V" + version), "the PTX was made by nvcc " + version + ", here is " + here);
     Path folder = Files.createDirectories(Path.of("target", "ptx-again"));
+    List<Started> builds = new ArrayList<>();
     for (String module : List.of("attention_combine", "quantize", "attention_mma_f16")) {
-      finish(
-          start(List.of("scripts/build-kernels", "--only", module, "--to", folder.toString())), 0);
+      builds.add(
+          start(List.of("scripts/build-kernels", "--only", module, "--to", folder.toString())));
+    }
+    for (Started build : builds) {
+      finish(build, 0);
     }
     int compared = 0;
     for (Built b : index()) {
@@ -202,29 +207,70 @@ class PtxTest {
     assertEquals(List.of(), spilling);
   }
 
-  /** Two processes, each with every second file of those ordered by size. */
+  /** A file and what to assemble it for. */
+  private record Job(Path file, String architecture) {
+    /**
+     * Where the log of this very text by this very assembler is kept from one build to the next.
+     */
+    Path kept() throws Exception {
+      MessageDigest sum = MessageDigest.getInstance("SHA-256");
+      sum.update(PtxAssembler.read(file).getBytes(StandardCharsets.US_ASCII));
+      for (String jar : classPath().split(File.pathSeparator)) {
+        if (jar.contains("jcuda-natives")) {
+          sum.update(Path.of(jar).getFileName().toString().getBytes(StandardCharsets.UTF_8));
+        }
+      }
+      return KEPT.resolve(HexFormat.of().formatHex(sum.digest()) + "." + architecture + ".log");
+    }
+  }
+
+  /** What was not assembled before, by two processes: the largest file to the one with less. */
   private static List<String> assembleAll() throws Exception {
-    List<Path> bySize = new ArrayList<>(files());
-    bySize.sort(Comparator.comparingLong(p -> p.toFile().length()));
-    List<List<String>> commands = List.of(assembler(0), assembler(1));
-    for (int i = 0; i < bySize.size(); i++) {
-      String name = bySize.get(i).getFileName().toString().replace(".ptx.gz", "");
-      String target = name.substring(name.lastIndexOf('.') + 1);
-      commands.get(i % 2).addAll(List.of(bySize.get(i).toString(), target));
+    List<Job> jobs = new ArrayList<>();
+    for (Path file : files()) {
+      String name = file.getFileName().toString().replace(".ptx.gz", "");
+      jobs.add(new Job(file, name.substring(name.lastIndexOf('.') + 1)));
       // What matters most on the newest cards too, where the assembler allots registers anew.
       if (name.matches("(gemv|attention)_(mma|decode_bf16|bf16).*")) {
-        commands.get(i % 2).addAll(List.of(bySize.get(i).toString(), "sm_90"));
+        jobs.add(new Job(file, "sm_90"));
+      }
+    }
+    jobs.sort(Comparator.comparingLong((Job j) -> j.file.toFile().length()).reversed());
+    List<List<String>> commands = List.of(assembler(0), assembler(1));
+    List<List<Job>> parts = List.of(new ArrayList<>(), new ArrayList<>());
+    long[] bytes = new long[2];
+    for (Job j : jobs) {
+      if (Files.notExists(j.kept())) {
+        int least = bytes[0] <= bytes[1] ? 0 : 1;
+        bytes[least] += j.file.toFile().length();
+        parts.get(least).add(j);
+        commands.get(least).addAll(List.of(j.file.toString(), j.architecture));
       }
     }
     List<Started> started = new ArrayList<>();
     for (List<String> command : commands) {
       started.add(start(command));
     }
-    List<String> log = new ArrayList<>();
-    for (Started s : started) {
-      log.addAll(finish(s, 0));
+    Files.createDirectories(KEPT);
+    for (int i = 0; i < 2; i++) {
+      List<String> log = finish(started.get(i), 0);
+      List<Integer> begins = new ArrayList<>();
+      for (int l = 0; l < log.size(); l++) {
+        if (log.get(l).startsWith("FILE ")) {
+          begins.add(l);
+        }
+      }
+      assertEquals(parts.get(i).size(), begins.size(), "files in the assembler's log");
+      begins.add(log.size());
+      for (int j = 0; j < parts.get(i).size(); j++) {
+        Files.write(parts.get(i).get(j).kept(), log.subList(begins.get(j), begins.get(j + 1)));
+      }
     }
-    return log;
+    List<String> all = new ArrayList<>();
+    for (Job j : jobs) {
+      all.addAll(Files.readAllLines(j.kept()));
+    }
+    return all;
   }
 
   /** The check can fail: an instruction that PTX 8.0 has not is refused, garbage is not tried. */
@@ -258,8 +304,12 @@ class PtxTest {
             "--enable-native-access=ALL-UNNAMED",
             "-Djava.io.tmpdir=" + natives,
             "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            classPath(),
             PtxAssembler.class.getName()));
+  }
+
+  private static String classPath() {
+    return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
   }
 
   private record Started(Process process, Path out) {}
