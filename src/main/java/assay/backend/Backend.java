@@ -10,6 +10,7 @@ import assay.tensor.Arena;
 import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
@@ -131,7 +132,8 @@ public interface Backend extends AutoCloseable {
   /**
    * Fills rows [firstRow, firstRow + rowCount) of a weight from a generator on the device itself,
    * with the bits that {@link assay.model.WeightSource#read} and {@link #writeWeight} would have
-   * brought; element 0 of the stream is the first of these rows.
+   * brought, or with those of {@link #ownGenerator}; element 0 of the stream is the first of these
+   * rows.
    *
    * @return false, having done nothing, where the device has no such generator
    */
@@ -140,8 +142,16 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
-   * Largest magnitude of the first {@code count} elements of a stream; empty where {@link
-   * #generateWeight} is false.
+   * The name of the device's own generator, where it uses that for such a stream: then only the
+   * device can tell what the elements are. Empty where they are the host's.
+   */
+  default Optional<String> ownGenerator(RandomStream stream) {
+    return Optional.empty();
+  }
+
+  /**
+   * Largest magnitude of the first {@code count} elements of a stream, or with a generator of the
+   * device's own the bound on it; empty where {@link #generateWeight} is false.
    */
   default OptionalDouble largestGenerated(RandomStream stream, long count) {
     return OptionalDouble.empty();

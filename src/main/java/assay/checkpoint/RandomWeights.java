@@ -12,7 +12,8 @@ import java.util.Optional;
 /**
  * Weights of any shape from a seed: every element is a function of (seed, tensor, index) alone, so
  * the same bits come out in every run, in any order, on any number of threads and on every back
- * end.
+ * end. Only of models too large to be checked whole may a device make others ({@link
+ * RandomStream#anyGenerator}).
  *
  * <p>Element i of a tensor hashes key + i·γ with SplitMix64's finaliser (Steele et al. 2014) and
  * adds the four 16-bit quarters of the result: a sum of four uniforms, normal to within the
@@ -21,21 +22,26 @@ import java.util.Optional;
  * activations keep their size; norm gains are 1 ± 0.1, biases ± 0.1.
  */
 public final class RandomWeights implements WeightSource {
-  /**
-   * Standard deviation of the sum of four independent uniform 16-bit integers: 2·√((65536² −
-   * 1)/12).
-   */
-  public static final double SUM_DEVIATION = 37837.227;
-
   private static final long GAMMA = 0x9e3779b97f4a7c15L;
 
   private final ModelConfig config;
   private final long seed;
+  private final boolean anyGenerator;
 
   /** Weights of this shape from this seed. */
   public RandomWeights(ModelConfig config, long seed) {
+    this(config, seed, RandomStream.WHOLE_PARAMETERS);
+  }
+
+  /**
+   * The same.
+   *
+   * @param wholeParameters with more a device may use a generator of its own
+   */
+  public RandomWeights(ModelConfig config, long seed, long wholeParameters) {
     this.config = config;
     this.seed = seed;
+    this.anyGenerator = config.parameters() > wholeParameters;
   }
 
   /** SplitMix64's finaliser. */
@@ -56,7 +62,7 @@ public final class RandomWeights implements WeightSource {
   /** Factor of the centred integer sum for a tensor. */
   public static float scale(TensorSpec spec) {
     double deviation = spec.role().isMatrix() ? 1 / Math.sqrt((double) spec.columns()) : 0.1;
-    return (float) (deviation / SUM_DEVIATION);
+    return (float) (deviation / RandomStream.SUM_DEVIATION);
   }
 
   /** What is added to every element: 1 for norm gains. */
@@ -112,7 +118,7 @@ public final class RandomWeights implements WeightSource {
 
   @Override
   public Optional<RandomStream> randomStream(TensorSpec spec) {
-    return Optional.of(new RandomStream(key(seed, spec), scale(spec), offset(spec)));
+    return Optional.of(new RandomStream(key(seed, spec), scale(spec), offset(spec), anyGenerator));
   }
 
   @Override

@@ -186,6 +186,15 @@ public final class Session implements AutoCloseable {
     }
   }
 
+  /**
+   * Copies back what the device made by a generator of its own.
+   *
+   * @param source that the session was opened with
+   */
+  public CopiedWeights copyOwnWeights(WeightSource source) {
+    return CopiedWeights.of(backend, source, weights);
+  }
+
   private ForwardPass pass(int tokensPerSequence) {
     return passes.computeIfAbsent(
         tokensPerSequence,

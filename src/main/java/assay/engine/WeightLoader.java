@@ -16,6 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalDouble;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 
@@ -25,7 +26,7 @@ import java.util.stream.IntStream;
  */
 final class WeightLoader {
   private static final long STAGING_BYTES = 32L << 20;
-  private static final float F8_MAX = 448f;
+  static final float F8_MAX = 448f;
 
   private WeightLoader() {}
 
@@ -100,6 +101,13 @@ final class WeightLoader {
         .randomStream(p.spec())
         .map(stream -> backend.generateWeight(p.tensor(), p.first(), rows, stream))
         .orElse(false);
+  }
+
+  /** Whether {@link #load} has a matrix made by a generator that only the device has. */
+  static boolean isOwn(Backend backend, WeightSource source, Weights.Placement p) {
+    return p.spec().role().isMatrix()
+        && !normalizes(source.config(), p.spec())
+        && source.randomStream(p.spec()).flatMap(backend::ownGenerator).isPresent();
   }
 
   private static void convert(
@@ -189,6 +197,10 @@ final class WeightLoader {
   }
 
   private static double largest(Backend backend, WeightSource source, TensorSpec spec) {
+    OptionalDouble known = source.largestMagnitude(spec);
+    if (known.isPresent()) {
+      return known.getAsDouble();
+    }
     return source.randomStream(spec).stream()
         .flatMapToDouble(s -> backend.largestGenerated(s, spec.elements()).stream())
         .findFirst()

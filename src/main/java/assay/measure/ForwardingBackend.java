@@ -22,6 +22,7 @@ import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
 import assay.tensor.TensorAllocator;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
@@ -153,6 +154,11 @@ abstract class ForwardingBackend implements Backend {
   @Override
   public boolean generateWeight(Tensor weight, int firstRow, int rowCount, RandomStream stream) {
     return inner.generateWeight(weight, firstRow, rowCount, stream);
+  }
+
+  @Override
+  public Optional<String> ownGenerator(RandomStream stream) {
+    return inner.ownGenerator(stream);
   }
 
   @Override

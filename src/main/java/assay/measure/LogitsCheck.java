@@ -1,10 +1,14 @@
 package assay.measure;
 
 import assay.backend.Backend;
+import assay.engine.CopiedWeights;
 import assay.engine.PassObserver;
 import assay.engine.Session;
 import assay.engine.SessionOptions;
 import assay.model.ModelConfig;
+import assay.model.RandomStream;
+import assay.model.TensorSpec;
+import assay.model.WeightLayout;
 import assay.model.WeightSource;
 import assay.results.Check;
 import assay.tensor.Tensor;
@@ -24,9 +28,6 @@ import org.jspecify.annotations.Nullable;
  * logits is allowed, over all logits in the root mean square and for the worst single one.
  */
 public final class LogitsCheck {
-  /** Models with more parameters are checked on a slice: the reference takes seconds for these. */
-  public static final long WHOLE_PARAMETERS = 200_000_000L;
-
   /** Models with more parameters are checked on fewer tokens. */
   private static final long SMALL_PARAMETERS = 60_000_000L;
 
@@ -47,11 +48,23 @@ public final class LogitsCheck {
 
   private final Backend device;
   private final Backend reference;
+  private final long wholeParameters;
 
   /** Compares {@code device} with {@code reference}. */
   public LogitsCheck(Backend device, Backend reference) {
+    this(device, reference, RandomStream.WHOLE_PARAMETERS);
+  }
+
+  /**
+   * The same.
+   *
+   * @param wholeParameters models with more are checked on a slice: the reference takes seconds for
+   *     these
+   */
+  LogitsCheck(Backend device, Backend reference, long wholeParameters) {
     this.device = device;
     this.reference = reference;
+    this.wholeParameters = wholeParameters;
   }
 
   /**
@@ -60,7 +73,7 @@ public final class LogitsCheck {
    * @param options of the session that is to be measured: precision, cache type, batch, mask
    */
   public Check run(WeightSource source, SessionOptions options, StopSignal stop) {
-    boolean sliced = source.config().parameters() > WHOLE_PARAMETERS;
+    boolean sliced = source.config().parameters() > wholeParameters;
     WeightSource weights =
         sliced ? new SlicedWeights(source, SLICE_LAYERS, SLICE_VOCABULARY) : source;
     ModelConfig c = weights.config();
@@ -71,26 +84,60 @@ public final class LogitsCheck {
     SessionOptions small = options.withShape(batch, tokens, Math.max(1, tokens - 1));
     int[][] prompts = prompts(c, batch, tokens);
 
-    float[] expected = logits(reference, weights, small, prompts);
-    stop.check();
-    float[] actual = logits(device, weights, small, prompts);
-    stop.check();
-    long kvElements = 2L * batch * tokens * c.kvDim() * c.nLayers();
-    Backend noisy =
-        new RoundingNoiseBackend(reference, device, c, small.precision(), kvElements, SEED);
-    float[] disturbed = logits(noisy, weights, small, prompts);
-    stop.check();
+    Session session = Session.open(device, weights, small);
+    try (CopiedWeights judged = copy(session, weights)) {
+      float[] actual;
+      try (session) {
+        actual = logits(session, prompts);
+      }
+      stop.check();
+      float[] expected = logits(reference, judged, small, prompts);
+      stop.check();
+      long kvElements = 2L * batch * tokens * c.kvDim() * c.nLayers();
+      Backend noisy =
+          new RoundingNoiseBackend(reference, device, c, small.precision(), kvElements, SEED);
+      float[] disturbed = logits(noisy, judged, small, prompts);
+      stop.check();
 
-    String what =
-        "logits of %d × %d tokens%s"
-            .formatted(
-                batch,
-                tokens,
-                sliced
-                    ? ", on the first %d layers and %d rows of the vocabulary"
-                        .formatted(c.nLayers(), c.vocabSize())
-                    : "");
-    return compare(what, c.vocabSize(), expected, actual, disturbed);
+      String what =
+          "logits of %d × %d tokens%s%s"
+              .formatted(
+                  batch,
+                  tokens,
+                  sliced
+                      ? ", on the first %d layers and %d rows of the vocabulary"
+                          .formatted(c.nLayers(), c.vocabSize())
+                      : "",
+                  generator(weights));
+      return compare(what, c.vocabSize(), expected, actual, disturbed);
+    }
+  }
+
+  /** What only the device can tell of its weights; frees the session where that fails. */
+  private static CopiedWeights copy(Session session, WeightSource weights) {
+    try {
+      return session.copyOwnWeights(weights);
+    } catch (Throwable t) {
+      session.close();
+      throw t;
+    }
+  }
+
+  /** Where weights come from that the device may make as it likes, in words. */
+  private String generator(WeightSource weights) {
+    TensorSpec any =
+        WeightLayout.of(weights.config()).stream()
+            .filter(s -> s.role().isMatrix())
+            .findFirst()
+            .orElseThrow();
+    RandomStream stream = weights.randomStream(any).orElse(null);
+    if (stream == null || !stream.anyGenerator() || device.sharesHostMemory()) {
+      return "";
+    }
+    return device
+        .ownGenerator(stream)
+        .map(name -> ", weights made by " + name + " and copied back from the device")
+        .orElse(", weights of the host's generator: the device has none of its own");
   }
 
   /** Sequences that are checked for a session. */
@@ -111,17 +158,21 @@ public final class LogitsCheck {
 
   private static float[] logits(
       Backend backend, WeightSource weights, SessionOptions options, int[][] prompts) {
-    List<float[]> parts = new ArrayList<>();
     try (Session session = Session.open(backend, weights, options)) {
-      session.start(prompts);
-      session.observePrefill(
-          new PassObserver() {
-            @Override
-            public void logits(int firstRow, Tensor normed, Tensor logits) {
-              parts.add(TensorValues.read(backend, logits));
-            }
-          });
+      return logits(session, prompts);
     }
+  }
+
+  private static float[] logits(Session session, int[][] prompts) {
+    List<float[]> parts = new ArrayList<>();
+    session.start(prompts);
+    session.observePrefill(
+        new PassObserver() {
+          @Override
+          public void logits(int firstRow, Tensor normed, Tensor logits) {
+            parts.add(TensorValues.read(session.backend(), logits));
+          }
+        });
     float[] out = new float[parts.stream().mapToInt(p -> p.length).sum()];
     int at = 0;
     for (float[] part : parts) {

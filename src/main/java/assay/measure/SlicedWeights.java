@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,6 +73,11 @@ final class SlicedWeights implements WeightSource {
   @Override
   public Optional<RandomStream> randomStream(TensorSpec spec) {
     return whole.randomStream(inWhole(spec));
+  }
+
+  @Override
+  public OptionalDouble largestMagnitude(TensorSpec spec) {
+    return whole.largestMagnitude(inWhole(spec));
   }
 
   @Override

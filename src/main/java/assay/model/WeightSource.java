@@ -3,6 +3,7 @@ package assay.model;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,10 +31,16 @@ public interface WeightSource extends AutoCloseable {
 
   /**
    * The generator of a tensor's elements, where they come from one: a device with the same
-   * generator then fills its memory with the same bits by itself.
+   * generator then fills its memory with the same bits by itself, or with those of a generator of
+   * its own where that will do.
    */
   default Optional<RandomStream> randomStream(TensorSpec spec) {
     return Optional.empty();
+  }
+
+  /** The largest magnitude of a tensor's elements, or a bound on it, where it is known already. */
+  default OptionalDouble largestMagnitude(TensorSpec spec) {
+    return OptionalDouble.empty();
   }
 
   /**

@@ -31,17 +31,17 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Golden models in fp8 on a stand-in of a card that multiplies e4m3: two of widths that it takes
- * (the vocabulary of one is none), one of a width that it does not.
+ * Golden models in fp8 on a stand-in of a card that multiplies e4m3: gpt2 and qwen2 have widths
+ * that it takes (but the vocabulary of gpt2), llama has one that it does not.
  */
 class F8PrecisionsStandInTest extends AbstractPrecisionsTest {
   static List<Arguments> modelsAndPrecisions() {
     List<Arguments> out =
         Golden.all().stream()
-            .filter(g -> List.of("qwen2", "gpt2", "llama").contains(g.name()))
+            .filter(g -> List.of("gpt2", "llama").contains(g.name()))
             .map(g -> Arguments.of(g, Precision.FP8))
             .toList();
-    assertEquals(3, out.size());
+    assertEquals(2, out.size());
     return out;
   }
 

@@ -309,6 +309,11 @@ public final class CudaBackend implements Backend, DeviceMonitor, LibraryProbe {
   }
 
   @Override
+  public Optional<String> ownGenerator(RandomStream stream) {
+    return random.ownGenerator(stream);
+  }
+
+  @Override
   public OptionalDouble largestGenerated(RandomStream stream, long count) {
     return OptionalDouble.of(random.largest(stream, count));
   }

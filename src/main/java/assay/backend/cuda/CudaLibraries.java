@@ -195,7 +195,8 @@ final class CudaLibraries {
     NativeLibrary library = search.open("libcurand.so.10").orElse(null);
     if (library == null) {
       missing.add(
-          "cuRAND (libcurand.so.10): sampling with a temperature has no random numbers; apt install"
+          "cuRAND (libcurand.so.10): sampling with a temperature has no random numbers, and random"
+              + " weights of large models come from our own generator; apt install"
               + " libcurand-12-4, or pip install nvidia-curand-cu12, or --cuda-libraries");
       return null;
     }
@@ -223,6 +224,11 @@ final class CudaLibraries {
       throw new CudaUnavailable(
           "no " + missing.stream().filter(m -> m.startsWith("cuRAND")).findFirst().orElse(""));
     }
+  }
+
+  /** Whether it can. */
+  boolean hasCurand() {
+    return curand != null;
   }
 
   /** The calls of the decode loop. */

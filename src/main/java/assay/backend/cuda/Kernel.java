@@ -328,6 +328,20 @@ enum Kernel {
       f32("offset"),
       i32("n"),
       i32("columns")),
+  /** Rows of uniforms in (0, 1], width · (u − 1/2) + offset, into a storage type. */
+  RANDOM_UNIFORM(
+      "random",
+      256,
+      Variants.WEIGHTS,
+      ptr("weight"),
+      ptr("scales"),
+      f32("weightScale"),
+      i32("firstRow"),
+      ptr("uniforms"),
+      f32("width"),
+      f32("offset"),
+      i32("n"),
+      i32("columns")),
   /** result (fp32) = max(result, |element|) over the same generator; result starts at 0. */
   RANDOM_ABSMAX(
       "random",

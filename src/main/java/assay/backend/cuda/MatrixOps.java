@@ -278,6 +278,26 @@ final class MatrixOps {
   }
 
   /**
+   * weight[firstRow + r][c] = width · (u[r][c] − 1/2) + offset, each operation rounded to fp32.
+   *
+   * @param uniforms device address of F32 [rows, columns], dense
+   */
+  void randomUniform(
+      Tensor weight, int firstRow, int rows, long uniforms, float width, float offset) {
+    t.args()
+        .ptr(t.address(weight))
+        .ptr(t.scales(weight))
+        .f32(weight.scale())
+        .i32(firstRow)
+        .ptr(uniforms)
+        .f32(width)
+        .f32(offset)
+        .i32(rows)
+        .i32(weight.columns());
+    launchUnits(Kernel.RANDOM_UNIFORM, KernelTable.weight(weight.type()), rows, weight.columns());
+  }
+
+  /**
    * result = max(result, largest magnitude of so many generated elements); result is F32 [1, 1].
    */
   void randomAbsmax(

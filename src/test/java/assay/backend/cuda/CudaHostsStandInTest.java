@@ -70,9 +70,23 @@ class CudaHostsStandInTest {
   }
 
   @Test
+  void withoutCurand() throws Exception {
+    Path some = Files.createDirectories(folder.resolve("some"));
+    try (Stream<Path> all = Files.list(StandIn.folder("all"))) {
+      for (Path p : all.filter(p -> !p.getFileName().toString().contains("curand")).toList()) {
+        Files.createSymbolicLink(some.resolve(p.getFileName()), p);
+      }
+    }
+    List<String> said = probe(some.toString());
+    assertTrue(said.get(0).startsWith("missing cuRAND (libcurand.so.10)"), said.get(0));
+    assertTrue(said.get(0).contains("large models come from our own generator"), said.get(0));
+    assertEquals(List.of("weights by our own", "made true"), said.subList(3, said.size()));
+  }
+
+  @Test
   void withCuda12() throws Exception {
     assertEquals(
-        List.of("cublas 12.0.0", "product 32.0", "uniform true"),
+        List.of("cublas 12.0.0", "product 32.0", "weights by cuRAND", "made true", "uniform true"),
         probe(StandIn.folder("all").toString()));
   }
 
@@ -84,7 +98,8 @@ class CudaHostsStandInTest {
   void withCuda13Alone() throws Exception {
     Path cuda13 = StandIn.folder("cuda13");
     assertTrue(Files.notExists(cuda13.resolve("libcublas.so.12")));
-    List<String> expected = List.of("cublas 13.0.0", "product 32.0", "uniform true");
+    List<String> expected =
+        List.of("cublas 13.0.0", "product 32.0", "weights by cuRAND", "made true", "uniform true");
     assertEquals(expected, probe(cuda13.toString()));
     Path copy = folder.resolve("cache/cublas13").resolve(JcudaNatives.CUBLAS);
     assertTrue(new ElfImage(Files.readAllBytes(copy)).needed().contains("libcublas.so.13"));

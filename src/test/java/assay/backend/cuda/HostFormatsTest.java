@@ -291,6 +291,34 @@ class HostFormatsTest {
     }
   }
 
+  /** cuRAND's uniforms, here given, into rows 1 and 2 of 4 in every type. */
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "F16", "BF16", "F8E4M3", "Q8_0", "Q4_0"})
+  void randomUniform(DType type) {
+    java.util.Random random = new java.util.Random(11);
+    for (int width : WIDTHS) {
+      float scale = type == DType.F8E4M3 ? 0.0009f : 1;
+      Tensor w = lab.weight(type, 4, width, Lab.random(5, 4 * width)).scaledBy(scale);
+      byte[] expected = lab.weightBytes(w);
+      float[] u = new float[2 * width];
+      int rowBytes = Math.toIntExact(type.rowBytes(width));
+      for (int r = 0; r < 2; r++) {
+        float[] row = new float[width];
+        for (int i = 0; i < width; i++) {
+          float v = 1 - random.nextFloat();
+          u[r * width + i] = v;
+          row[i] = ((v - 0.5f) * 0.7f + 0.01f) / scale;
+        }
+        System.arraycopy(bytes(type, row), 0, expected, (1 + r) * rowBytes, rowBytes);
+      }
+      long uniforms = HostKernelBackend.address(lab.floats(DType.F32, 2, width, u));
+      host.matrices().randomUniform(w, 1, 2, uniforms, 0.7f, 0.01f);
+      assertArrayEquals(expected, lab.weightBytes(w), type + " " + width);
+    }
+  }
+
   /** Rows from the middle of a tensor on, in every type: the bits of RandomWeights. */
   @ParameterizedTest
   @EnumSource(

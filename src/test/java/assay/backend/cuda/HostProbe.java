@@ -2,6 +2,7 @@ package assay.backend.cuda;
 
 import assay.backend.Lab;
 import assay.model.DType;
+import assay.model.RandomStream;
 import assay.model.UserError;
 import assay.tensor.Tensor;
 import java.nio.file.Path;
@@ -13,6 +14,8 @@ import java.util.Map;
  * each.
  */
 final class HostProbe {
+  private static final RandomStream STREAM = new RandomStream(1, 1e-5f, 0, true);
+
   private HostProbe() {}
 
   public static void main(String[] args) {
@@ -25,6 +28,12 @@ final class HostProbe {
           Lab lab = new Lab(backend)) {
         System.out.println("cublas " + backend.info().facts().get("cublas"));
         System.out.println("product " + product(lab));
+        System.out.println("weights by " + backend.ownGenerator(STREAM).orElse("our own"));
+        Tensor made = lab.weight(DType.F32, 16, 32, new float[512]);
+        System.out.println("made " + backend.generateWeight(made, 0, 16, STREAM));
+        if (!libraries.hasCurand()) {
+          return;
+        }
         Tensor uniforms = lab.poisoned(DType.F32, 1, 4);
         backend.fillUniform(uniforms, 1);
         System.out.println("uniform " + (lab.read(uniforms)[3] < 1));
