@@ -125,7 +125,8 @@ const A = {};
         g.append('line').attr('x1', x(p.x)).attr('x2', x(p.x)).attr('y1', y(p.low)).attr('y2', y(p.high)).style('stroke', p.color).attr('stroke-width', 1.2).attr('opacity', .6);
       svg.append('path').attr('d', A.shape(p.shape || 0, p.size)).attr('transform', `translate(${x(p.x)},${y(p.y)})`).attr('class', 'point')
         .style('fill', p.hollow ? 'var(--back)' : p.color).style('stroke', p.hollow ? p.color : 'var(--back)').attr('stroke-width', p.hollow ? 2 : 1)
-        .attr('tabindex', -1).attr('role', 'img').attr('aria-label', p.label)
+        .attr('role', p.href ? 'link' : 'img').attr('aria-label', p.label)
+        .on('click', () => { if (p.href) location.hash = p.href; }).on('keyup', e => { if (p.href && e.key === 'Enter') location.hash = p.href; })
         .on('pointerenter focus', e => A.tip(e.currentTarget, p.label)).on('pointerleave blur', () => A.tip()).append('title').text(p.label);
       if (p.name) {
         // Names that would lie over one another go below.
@@ -145,20 +146,20 @@ const A = {};
     A.fill(figure, legend.length ? A.el('div', { class: 'legend' }, ...legend) : null, svg.node(), A.el('figcaption', null, o.title));
   };
 
-  // One stop of the keyboard for all marks of a plot; arrows go on from there.
-  A.roving = (svg, selector) => {
-    const marks = [...svg.querySelectorAll(selector)];
-    if (!marks.length) return;
-    marks[0].setAttribute('tabindex', 0);
-    svg.setAttribute('aria-label', svg.getAttribute('aria-label') + '; arrow keys go from mark to mark');
-    svg.addEventListener('keydown', e => {
-      const at = marks.indexOf(e.target), to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: marks.length - 1 }[e.key];
-      if (at < 0 || to == null || !marks[to]) return;
+  // One stop of the keyboard for all marks of a plot or links of a table; arrows go on from there.
+  A.roving = (root, selector) => {
+    const marks = () => [...root.querySelectorAll(selector)].filter(m => !m.closest('[hidden]'));
+    root.querySelectorAll(selector).forEach(m => m.setAttribute('tabindex', -1));
+    const first = marks()[0];
+    if (first) first.setAttribute('tabindex', 0);
+    root.onkeydown = e => {
+      const all = marks(), at = all.indexOf(e.target), to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[e.key];
+      if (at < 0 || to == null || !all[to]) return;
       e.preventDefault();
-      marks[at].setAttribute('tabindex', -1);
-      marks[to].setAttribute('tabindex', 0);
-      marks[to].focus();
-    });
+      root.querySelectorAll(selector + '[tabindex="0"]').forEach(m => m.setAttribute('tabindex', -1));
+      all[to].setAttribute('tabindex', 0);
+      all[to].focus();
+    };
   };
 
   // Pairs of bars, one group under the other. o: {title, groups: [{name, bars: [{v, color, label}]}], rule: {v, label}, legend, format}
@@ -171,6 +172,9 @@ const A = {};
       svg.append('line').attr('class', 'grid').attr('x1', x(v)).attr('x2', x(v)).attr('y1', 4).attr('y2', H - 26);
       svg.append('text').attr('x', x(v)).attr('y', H - 10).attr('text-anchor', 'middle').text(o.format(v));
     }
+    if (o.rule) {
+      svg.append('line').attr('x1', x(o.rule.v)).attr('x2', x(o.rule.v)).attr('y1', 4).attr('y2', H - 26).style('stroke', 'var(--good)').attr('stroke-width', 1.5).attr('stroke-dasharray', '5 4');
+    }
     o.groups.forEach((g, i) => {
       const top = 8 + i * step;
       svg.append('text').attr('x', L - 8).attr('y', top + g.bars.length * each / 2 + 4).attr('text-anchor', 'end').text(g.name);
@@ -180,9 +184,6 @@ const A = {};
         svg.append('text').attr('class', 'v').attr('x', x(b.v) + 5).attr('y', top + j * each + 10).text(o.format(b.v));
       });
     });
-    if (o.rule) {
-      svg.append('line').attr('x1', x(o.rule.v)).attr('x2', x(o.rule.v)).attr('y1', 4).attr('y2', H - 26).style('stroke', 'var(--good)').attr('stroke-width', 1.5).attr('stroke-dasharray', '5 4');
-    }
     A.roving(svg.node(), '.point');
     const legend = (o.legend || []).map(k => { const s = A.el('span', { class: 'swatch', 'aria-hidden': 'true' }); s.style.cssText = `display:inline-block;width:.8em;height:.8em;background:${k.color}`; return A.el('span', { class: 'key' }, s, ' ' + k.label); });
     A.fill(figure, A.el('div', { class: 'legend' }, ...legend), svg.node(), A.el('figcaption', null, o.title));

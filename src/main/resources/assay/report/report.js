@@ -106,7 +106,7 @@
       if (!m) continue;
       for (const [which, hollow] of [['estimate', true], ['calibrated', false]]) {
         const p = r[which] && r[which][key];
-        if (p) points.push({ x: m.median, y: p / m.median, color: color(r), shape: shape(r), hollow: hollow && !r.estimate.calibration, label: `${label(r)}\n${phase}: predicted ${A.seconds(p)}${hollow ? '' : ', calibrated'}, measured ${A.seconds(m.median)}` });
+        if (p) points.push({ x: m.median, y: p / m.median, color: color(r), shape: shape(r), hollow: hollow && !r.estimate.calibration, href: 'row-' + r.row, label: `${label(r)}\n${phase}: predicted ${A.seconds(p)}${hollow ? '' : ', calibrated'}, measured ${A.seconds(m.median)}` });
       }
     }
     if (!points.length) return empty(figure, `No ${phase} time was both predicted and measured.`);
@@ -125,7 +125,7 @@
       const m = r.measured, c = r.ceilings;
       if (!m || !c) continue;
       const add = (phase, flops, bytes, rate) => {
-        if (flops && bytes && rate) points.push({ x: flops / bytes, y: rate, color: color(r), shape: shape(r), hollow: phase === 'decode', label: `${label(r)}\n${phase}: ${A.quantity(rate, 'FLOP/s')} at ${A.digits(flops / bytes)} FLOP a byte` });
+        if (flops && bytes && rate) points.push({ x: flops / bytes, y: rate, color: color(r), shape: shape(r), hollow: phase === 'decode', href: 'row-' + r.row, label: `${label(r)}\n${phase}: ${A.quantity(rate, 'FLOP/s')} at ${A.digits(flops / bytes)} FLOP a byte` });
       };
       add('prefill', m.prefill_flops, m.prefill_bytes_read, m.prefill_flops_per_second);
       add('decode', m.decode_flops_per_token * r.workload.batch, m.decode_bytes_read_per_pass, m.decode_flops_per_second);
@@ -157,7 +157,7 @@
     for (const [i, r] of shown.entries())
       for (const [key, word, dx, hollow, s] of MARKS) {
         const v = r.utilization && r.utilization[key];
-        if (v != null) points.push({ x: list.indexOf(r.precision) + dx + aside(i), y: v, color: color(r), shape: s, hollow, label: `${label(r)}\n${word}: ${v.toFixed(3)}` });
+        if (v != null) points.push({ x: list.indexOf(r.precision) + dx + aside(i), y: v, color: color(r), shape: s, hollow, href: 'row-' + r.row, label: `${label(r)}\n${word}: ${v.toFixed(3)}` });
       }
     if (!points.length) return empty(figure, 'No utilisation was measured.');
     A.plot(figure, { title: 'Share of the ceiling that was reached, by precision', points, height: 320,
@@ -175,7 +175,7 @@
     if (!list.length) return empty(figure, `No ${phase} was measured in these rows.`);
     const points = list.map(r => {
       const t = r.measured[time];
-      return { x: x(r), y: r.measured[rate], low: t && tokens(r) / t.max, high: t && tokens(r) / t.min, color: color(r), shape: shape(r), label: `${label(r)}\n${phase}: ${A.digits(r.measured[rate])} tokens/s` + (t ? `, ${A.seconds(t.min)} to ${A.seconds(t.max)} in ${t.runs} runs` : ''), r };
+      return { x: x(r), y: r.measured[rate], low: t && tokens(r) / t.max, high: t && tokens(r) / t.min, color: color(r), shape: shape(r), href: 'row-' + r.row, label: `${label(r)}\n${phase}: ${A.digits(r.measured[rate])} tokens/s` + (t ? `, ${A.seconds(t.min)} to ${A.seconds(t.max)} in ${t.runs} runs` : ''), r };
     });
     // One line for each series in which only what lies along the axis changes.
     const others = r => along === 'batch' ? r.workload.prompt_tokens : r.workload.batch;
@@ -235,9 +235,11 @@
         return sign * p.localeCompare(q, 'en', { numeric: true });
       };
       [...body.rows].sort(order).forEach(tr => body.append(tr));
+      stops();
     }));
   });
 
+  const stops = () => document.querySelectorAll('table.sorts tbody').forEach(body => A.roving(body, 'th a.n'));
   const filters = { machine: r => r.machine, model: r => r.model.name, precision: r => r.precision, batch: r => String(r.workload.batch) };
   function filter() {
     const words = $('filter-text').value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -245,6 +247,7 @@
     const keep = new Set(shown.map(r => String(r.row)));
     document.querySelectorAll('table.sorts tbody tr').forEach(tr => { tr.hidden = tr.dataset.row !== '0' && !keep.has(tr.dataset.row); });
     $('filter-count').textContent = `${shown.length} of ${rows.length} rows`;
+    stops();
     draw();
   }
   if ($('filters')) {
@@ -275,6 +278,7 @@
     calibration();
   }
   draw();
+  stops();
   let timer;
   addEventListener('resize', () => { clearTimeout(timer); timer = setTimeout(draw, 150); });
   addEventListener('beforeprint', () => { document.querySelectorAll('details').forEach(d => { d.open = d.querySelectorAll('tr,li').length < 60; }); });

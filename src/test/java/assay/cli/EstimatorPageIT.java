@@ -173,6 +173,14 @@ class EstimatorPageIT {
     String command = browser.eval("document.getElementById('command').textContent").asString();
     assertTrue(command.contains("--lora-targets q,v"), command);
     assertTrue(command.contains("--prompt 100"), command);
+    open(
+        "tiny",
+        "--calibration=results/cpu-amd-epyc-zen4/calibration.json",
+        "--train",
+        "--precision=fp32");
+    agrees("{}");
+    String source = browser.eval("assay.answer().training.utilization_source").asString();
+    assertTrue(source.startsWith("calibrated"), source);
   }
 
   /** Ranks and targets of a PEFT folder, which differ from layer to layer, cross into the page. */

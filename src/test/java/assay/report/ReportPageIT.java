@@ -180,6 +180,23 @@ class ReportPageIT {
                 + " document.activeElement)"));
   }
 
+  /** A table is one stop too, also after it was filtered; a mark leads to its row. */
+  @Test
+  void tablesAreOneStopAndMarksLeadToTheirRows() {
+    String stops =
+        "JSON.stringify([...document.querySelectorAll('table.sorts tbody:has(a.n)')].map(b =>"
+            + " b.querySelectorAll('tr:not([hidden]) th a.n[tabindex=\"0\"]').length))";
+    assertTrue(text(stops).matches("\\[1(,1)+\\]"), text(stops));
+    browser.eval(
+        "{const s = document.getElementById('filter-precision'); s.value = 'int8';"
+            + " s.dispatchEvent(new Event('change'));}");
+    assertTrue(text(stops).matches("\\[1(,1)+\\]"), text(stops));
+    browser.eval("document.querySelector('#roofline-plot .point').focus()");
+    browser.press("Enter", 13);
+    browser.await("/^#row-\\d+$/.test(location.hash)");
+    assertEquals("int8", text("document.querySelector(location.hash).cells[2].textContent"));
+  }
+
   /** Before and after a calibration as bars, for each precision and phase that has both. */
   @Test
   void errorsAreBars() {
