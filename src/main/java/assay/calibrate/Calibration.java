@@ -3,8 +3,10 @@ package assay.calibrate;
 import assay.estimate.Constant;
 import assay.estimate.Constants;
 import assay.estimate.Device;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,6 +43,36 @@ public record Calibration(
     List<HeldOut> replayed,
     Map<String, Long> memoryErrors,
     List<String> notes) {
+
+  /** The same with what timed training steps reach; without a fit as it is. */
+  public Calibration with(@Nullable TrainingUtilization training) {
+    if (training == null) {
+      return this;
+    }
+    List<Constant> all = new ArrayList<>(constants);
+    Map<String, Double> was = new TreeMap<>(replaced);
+    for (Constant c : training.constants()) {
+      all.add(c);
+      was.put(c.key(), Constants.defaults(device.kind()).common(c.coefficient()).value());
+    }
+    List<String> said = new ArrayList<>(notes);
+    said.add("training: " + training.words());
+    return new Calibration(
+        name,
+        host,
+        driver,
+        date,
+        version,
+        device,
+        List.copyOf(all),
+        was,
+        open,
+        points,
+        errors,
+        replayed,
+        memoryErrors,
+        List.copyOf(said));
+  }
 
   /**
    * Error of one component at one precision on shapes that were left out of the fit.

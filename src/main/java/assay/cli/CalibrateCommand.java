@@ -3,13 +3,16 @@ package assay.cli;
 import assay.calibrate.Calibration;
 import assay.calibrate.CalibrationFile;
 import assay.calibrate.Calibrator;
+import assay.calibrate.TrainingUtilization;
 import assay.estimate.Constant;
 import assay.model.UserError;
+import assay.results.ExperimentsFile;
 import assay.results.ResultJson;
 import assay.results.ResultsReader;
 import assay.units.Bytes;
 import assay.units.Quantity;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -44,7 +47,9 @@ final class CalibrateCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "RESULTS",
       arity = "1..*",
-      description = "Files results.jsonl, or folders that hold one.")
+      description =
+          "Files results.jsonl, or folders that hold one; timed training steps are taken from"
+              + " experiments.jsonl beside it.")
   private List<Path> results = new ArrayList<>();
 
   @Option(
@@ -63,10 +68,20 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ResultsReader.Contents contents = ResultsReader.read(results);
-    contents.problems().forEach(p -> common.err().println("assay: " + p));
+    ResultsReader.Contents contents = ResultsReader.read(rowFiles());
+    List<ResultsReader.Problem> problems = new ArrayList<>(contents.problems());
+    ExperimentsFile.Contents stored =
+        ExperimentsFile.read(results.stream().filter(CalibrateCommand::mayHoldSteps).toList());
+    problems.addAll(stored.problems());
+    problems.forEach(p -> common.err().println("assay: " + p));
     common.err().flush();
-    Calibration c = Calibrator.calibrate(contents.rows(), new LinkedHashSet<>(holdout));
+    Calibration rows = Calibrator.calibrate(contents.rows(), new LinkedHashSet<>(holdout));
+    String device = rows.device().name();
+    Calibration c =
+        rows.with(
+            TrainingUtilization.fit(
+                TrainingUtilization.steps(
+                    stored.experiments(), e -> e.environment().name().equals(device))));
     CalibrationFile.write(c, out);
     if (common.json) {
       common
@@ -79,7 +94,23 @@ final class CalibrateCommand implements Callable<Integer> {
       print(common.out(), c);
     }
     common.out().flush();
-    return contents.problems().isEmpty() ? ExitCode.DONE : UserError.BAD_INPUT;
+    return problems.isEmpty() ? ExitCode.DONE : UserError.BAD_INPUT;
+  }
+
+  /** All but what holds experiments alone. */
+  private List<Path> rowFiles() {
+    return results.stream()
+        .filter(
+            p ->
+                Files.isDirectory(p)
+                    ? Files.exists(p.resolve("results.jsonl"))
+                        || !Files.exists(p.resolve(ExperimentsFile.NAME))
+                    : !p.endsWith(ExperimentsFile.NAME))
+        .toList();
+  }
+
+  private static boolean mayHoldSteps(Path p) {
+    return Files.isDirectory(p) || p.endsWith(ExperimentsFile.NAME);
   }
 
   private void print(PrintWriter to, Calibration c) {
@@ -92,7 +123,7 @@ final class CalibrateCommand implements Callable<Integer> {
           k.key(),
           Quantity.digits(k.value()),
           i == null ? "" : Quantity.digits(i.low()) + " to " + Quantity.digits(i.high()),
-          String.valueOf(rowsBehind(k, c)),
+          k.coefficient().label().startsWith("training") ? "" : String.valueOf(rowsBehind(k, c)),
           Quantity.digits(c.replaced().getOrDefault(k.key(), Double.NaN)),
           k.coefficient().unit());
     }

@@ -46,6 +46,13 @@ public enum Coefficient {
   SMALL_LAUNCH_SECONDS("s", 0, 0.01),
   /** Seconds that each pass costs whatever it holds: host work, sampling, waiting. */
   PASS_SECONDS("s", 0, 1),
+  /**
+   * Share of the peak that a training step of many tokens reaches, all its work counted: a step of
+   * n tokens reaches this · n / (n + half). Used only where it was calibrated.
+   */
+  TRAINING_UTILIZATION("1", 1e-6, 1),
+  /** Tokens of a step at which half of that is reached. */
+  TRAINING_HALF_TOKENS("tokens", 0, 1e9),
   /** Bytes of scratch memory beyond what the formula of the back end's kind says. */
   WORKSPACE_BYTES("B", 0, 1e11),
   /** Bytes of the device beyond everything that the program allocates. */

@@ -9,6 +9,8 @@ import java.util.List;
 final class DefaultConstants {
   private static final String AI_CONFIGURATOR = "NVIDIA AIConfigurator's assumption for every card";
 
+  private static final String BAND = "the middle of the rule 0.30 to 0.55 (claim C5)";
+
   private static final String ZEN4 =
       "what calibrations on 2 cores of an AMD EPYC (Zen 4) come to, rounded; shares are of ceilings"
           + " measured on the same machine";
@@ -48,6 +50,8 @@ final class DefaultConstants {
         Constant.of(LAUNCH_SECONDS, 3e-6, AI_CONFIGURATOR),
         Constant.of(SMALL_LAUNCH_SECONDS, 3e-6, AI_CONFIGURATOR),
         Constant.of(PASS_SECONDS, 0, "none assumed; calibration finds it"),
+        Constant.of(TRAINING_UTILIZATION, 0.425, BAND),
+        Constant.of(TRAINING_HALF_TOKENS, 0, "none assumed; calibration finds it"),
         Constant.of(WORKSPACE_BYTES, 0, "none assumed; calibration finds it"),
         Constant.of(
             OVERHEAD_BYTES,
@@ -72,6 +76,8 @@ final class DefaultConstants {
         Constant.of(LAUNCH_SECONDS, 5e-7, ZEN4),
         Constant.of(SMALL_LAUNCH_SECONDS, 1e-7, ZEN4),
         Constant.of(PASS_SECONDS, 5e-7, ZEN4),
+        Constant.of(TRAINING_UTILIZATION, 0.425, BAND),
+        Constant.of(TRAINING_HALF_TOKENS, 0, "none assumed; calibration finds it"),
         Constant.of(WORKSPACE_BYTES, 0, "none assumed; calibration finds it"),
         Constant.of(
             OVERHEAD_BYTES,

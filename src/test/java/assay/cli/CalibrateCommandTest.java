@@ -115,6 +115,52 @@ class CalibrateCommandTest {
     assertFalse(Files.exists(folder.resolve("calibration.json")), why);
   }
 
+  /**
+   * Timed training steps beside the rows become constants that estimates of training use; a line
+   * that is cut is named and the others are used.
+   */
+  @Test
+  void trainingStepsCalibrateTheUtilisation() throws IOException {
+    StringBuilder steps = new StringBuilder();
+    for (int tokens : new int[] {64, 128, 512, 1024}) {
+      // 0.5 · n / (n + 128) of 1e11 FLOP/s.
+      double flops = 6e6 * tokens;
+      double seconds = flops / (1e11 * 0.5 * tokens / (tokens + 128.0));
+      steps.append(
+          """
+          {"schema":1,"experiment":"train","time":"t","environment":{"device":"cpu","name":"AMD EPYC"},          "setting":"s","values":{"peak_flops_per_second":1e11},"points":[{"label":"n%d",          "values":{"flops":%s,"batch":1,"tokens":%d,"seconds":%s}}],"command":"assay train"}
+          """
+              .formatted(tokens, flops, tokens, seconds));
+    }
+    file("experiments.jsonl", steps + "{\"schema\":1,\"experiment\":\"trai");
+    file("results.jsonl", String.join("\n", good));
+    Path calibration = folder.resolve("calibration.json");
+    String[] command = {"calibrate", folder.toString(), "--out", calibration.toString()};
+    assertEquals(2, execute(command), err.toString());
+    assertEquals(1, err.toString().lines().count(), err.toString());
+    assertTrue(err.toString().contains("experiments.jsonl line 5"), err.toString());
+    assertTrue(out.toString().contains("training: 4 steps in fp32"), out.toString());
+    String[] estimate = {
+      "estimate",
+      "tiny",
+      "--train",
+      "--json",
+      "--precision",
+      "fp32",
+      "--batch",
+      "2",
+      "--context",
+      "192",
+      "--calibration",
+      calibration.toString()
+    };
+    assertEquals(0, execute(estimate), err.toString());
+    JsonNode training = ResultJson.mapper().readTree(out.toString()).get("training");
+    assertEquals(0.5 * 384 / 512, training.get("utilization").doubleValue(), 1e-3);
+    String source = training.get("utilization_source").stringValue();
+    assertTrue(source.contains("timed training steps"), source);
+  }
+
   @Test
   void anUnknownGpuIsSaid() {
     assertEquals(2, execute("estimate", "tiny", "--gpu", "No Such Card 9000"));

@@ -4,6 +4,8 @@ import assay.cost.CostModel;
 import assay.cost.PassCost;
 import assay.cost.PassShape;
 import assay.cost.StorageTypes;
+import assay.estimate.Coefficient;
+import assay.estimate.Constant;
 import assay.estimate.Constants;
 import assay.estimate.Device;
 import assay.estimate.Rate;
@@ -41,8 +43,24 @@ public record Utilization(double low, double value, double high, String source) 
     if (given != null) {
       return given(given, "given by the user");
     }
+    Utilization measured = measured(r, constants);
+    if (measured != null) {
+      return measured;
+    }
     Utilization calibrated = calibrated(r, device, constants);
     return calibrated == null ? rule() : calibrated;
+  }
+
+  /** From timed training steps in this arithmetic; null where none were calibrated on. */
+  private static @Nullable Utilization measured(TrainingRequest r, Constants k) {
+    Constant largest = k.constant(Coefficient.TRAINING_UTILIZATION, r.types().arithmetic());
+    if (largest.origin() == Constant.Origin.DEFAULT) {
+      return null;
+    }
+    double half = k.value(Coefficient.TRAINING_HALF_TOKENS, r.types().arithmetic());
+    return given(
+        largest.value() * r.rows() / (r.rows() + half),
+        "calibrated (" + k.name() + ") on timed training steps");
   }
 
   /**
