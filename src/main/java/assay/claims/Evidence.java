@@ -5,6 +5,7 @@ import assay.results.ResultRow;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * What verdicts rest on: measured rows whose check against the reference held, and experiments. Of
@@ -25,9 +26,16 @@ public record Evidence(List<ResultRow> rows, List<Experiment> experiments) {
 
   /** The latest experiment of that id. */
   Optional<Experiment> experiment(String id) {
+    return experiment(id, e -> true);
+  }
+
+  /** The latest experiment of that id that can tell something. */
+  Optional<Experiment> experiment(String id, Predicate<Experiment> telling) {
     Experiment found = null;
     for (Experiment e : experiments) {
-      if (e.experiment().equals(id) && (found == null || e.time().compareTo(found.time()) >= 0)) {
+      if (e.experiment().equals(id)
+          && telling.test(e)
+          && (found == null || e.time().compareTo(found.time()) >= 0)) {
         found = e;
       }
     }

@@ -26,6 +26,7 @@ public final class Ledger {
     examiners.putAll(NumberClaims.examiners());
     examiners.putAll(MemoryClaims.examiners());
     examiners.putAll(TrainingClaims.examiners());
+    examiners.putAll(TrainingKindClaims.examiners());
     examiners.putAll(ComputeClaims.examiners());
     examiners.putAll(InferenceClaims.examiners());
     examiners.putAll(TokenClaims.examiners());

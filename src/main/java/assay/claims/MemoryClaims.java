@@ -98,9 +98,15 @@ final class MemoryClaims {
         verdict,
         predicted,
         measured,
-        load.why()
-            + "; training: see T1 (the fixed part is 16 B a parameter, the rest depends on batch"
-            + " and length, not on N)",
+        TrainingClaims.bytesPerParameter(evidence).stream()
+                .mapToObj(
+                    b ->
+                        "Training takes %.2f B a parameter on the first step measured, not 24: 16 B are fixed, the rest depends on batch and length, not on N (see T1). "
+                            .formatted(b))
+                .findFirst()
+                .orElse("Training is not measured: see T1. ")
+            + "Loading: "
+            + load.why(),
         MEASURE);
   }
 

@@ -1,6 +1,5 @@
 package assay.claims;
 
-import static assay.claims.Finding.LEDGER;
 import static assay.claims.Finding.MEASURE;
 import static assay.claims.Finding.numbers;
 
@@ -11,11 +10,11 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
- * T1–T9: training. They rest on the experiment {@code training}: points of real training steps with
- * the numbers batch, tokens, parameters, layers, heads, hidden_size, element_bytes, weights_bytes,
- * gradients_bytes, optimizer_bytes, activations_bytes, of which layer_activations_bytes,
- * workspace_bytes, flops, forward_flops, seconds, recompute and stored_scores (0 or 1); and, as
- * values, bytes per token of each tensor that a block keeps.
+ * T1, T4–T6, T9: training. They rest on the experiment {@code training}: points of real training
+ * steps with the numbers batch, tokens, parameters, layers, heads, hidden_size, element_bytes,
+ * weights_bytes, gradients_bytes, optimizer_bytes, activations_bytes, of which
+ * layer_activations_bytes, workspace_bytes, flops, forward_flops, seconds, recompute and
+ * stored_scores (0 or 1); and, as values, bytes per token of each tensor that a block keeps.
  */
 final class TrainingClaims {
   static final String EXPERIMENT = "training";
@@ -32,13 +31,9 @@ final class TrainingClaims {
   static Map<String, Examiner> examiners() {
     return Map.of(
         "T1", TrainingClaims::adamAndActivations,
-        "T2", TrainingClaims::mixedPrecision,
-        "T3", TrainingClaims::weightsGradientsOptimizer,
         "T4", TrainingClaims::activations,
         "T5", TrainingClaims::recomputation,
         "T6", TrainingClaims::batch,
-        "T7", e -> gpus(),
-        "T8", TrainingClaims::lora,
         "T9", TrainingClaims::merging);
   }
 
@@ -112,60 +107,6 @@ final class TrainingClaims {
                 : "weights, gradients and Adam's state differ from 4 + 4 + 8; ")
             + "activations and temporaries are no constant per parameter: %.2f to %.2f B over the batches tried; %s"
                 .formatted(least, most, e.get().setting()),
-        MEASURE);
-  }
-
-  private static Finding mixedPrecision(Evidence evidence) {
-    Map<String, Object> predicted =
-        numbers("adam_bytes_per_parameter", 20, "sgd_momentum_bytes_per_parameter", 16);
-    String sum =
-        "Two fp32 copies of the weights are counted: with fp32 weights there is no further copy, 4"
-            + " + 4 + 8 = 16 (SGD with momentum 12); with 16-bit weights and gradients it is 2 + 2"
-            + " + 12 = 16 (Rajbhandari et al. 2020, ZeRO; SGD with momentum 12). ";
-    Optional<Experiment> e = evidence.experiment(EXPERIMENT);
-    if (e.isEmpty() || e.get().points().isEmpty()) {
-      return Finding.notMeasured(predicted, sum + NEEDED, MEASURE);
-    }
-    double measured = fixedBytesPerParameter(e.get().points().getFirst());
-    return new Finding(
-        Math.abs(measured / 20 - 1) < 0.02 ? Verdict.WITHIN : Verdict.FAILS,
-        predicted,
-        numbers(
-            "fp32_adam_bytes_per_parameter",
-            measured,
-            "mixed_adam_bytes_per_parameter_by_count",
-            16,
-            "fp32_sgd_momentum_bytes_per_parameter_by_count",
-            12),
-        sum
-            + "The step in fp32 is measured, the mixed one and SGD are counted; "
-            + e.get().setting(),
-        MEASURE);
-  }
-
-  /** Weights, gradients and optimiser. */
-  private static double fixedBytesPerParameter(Experiment.Point p) {
-    return (number(p, "weights_bytes")
-            + number(p, "gradients_bytes")
-            + number(p, "optimizer_bytes"))
-        / number(p, "parameters");
-  }
-
-  private static Finding weightsGradientsOptimizer(Evidence evidence) {
-    Map<String, Object> predicted =
-        numbers("x2_y2", 16, "x2_y4", 18, "x4_y4", 20, "unit", "bytes per parameter");
-    Optional<Experiment> e = evidence.experiment(EXPERIMENT);
-    if (e.isEmpty() || e.get().points().isEmpty()) {
-      return Finding.notMeasured(predicted, NEEDED, MEASURE);
-    }
-    double measured = fixedBytesPerParameter(e.get().points().getFirst());
-    return new Finding(
-        measured == 20 ? Verdict.HOLDS : Verdict.FAILS,
-        predicted,
-        numbers("x4_y4", measured),
-        "With fp32 weights no further fp32 copy is kept, so x = y = 4 takes 16 B and not 20: the 12"
-            + " is right only where the working weights are of 16 bits; "
-            + e.get().setting(),
         MEASURE);
   }
 
@@ -262,13 +203,29 @@ final class TrainingClaims {
     if (measured.isEmpty()) {
       return Finding.notMeasured(predicted, NEEDED + " with and without recomputation", MEASURE);
     }
+    selective(evidence, measured);
     return new Finding(
         leastRemoved >= 0.9 ? Verdict.HOLDS : leastRemoved >= 0.5 ? Verdict.WITHIN : Verdict.FAILS,
         predicted,
         measured,
-        "At least %.0f %% of the activation bytes go; one layer's and the logits' remain, so the share grows with depth; %s"
+        "At least %.0f %% of the activation bytes go; one layer's and the logits' remain, so the share grows with depth. Selective recomputation (stored scores alone) is shown beside; %s"
             .formatted(leastRemoved * 100, e.get().setting()),
         MEASURE);
+  }
+
+  private static void selective(Evidence evidence, Map<String, Object> measured) {
+    Map<String, Experiment.Point> points = new LinkedHashMap<>();
+    evidence
+        .experiment("training-kinds")
+        .ifPresent(e -> e.points().forEach(p -> points.put(p.label(), p)));
+    Experiment.Point stored = points.get("stored_scores");
+    Experiment.Point selective = points.get("stored_scores_selective");
+    if (stored != null && selective != null) {
+      measured.put(
+          "selective_removed",
+          1 - number(selective, "activations_bytes") / number(stored, "activations_bytes"));
+      measured.put("selective_flops_ratio", number(selective, "flops") / number(stored, "flops"));
+    }
   }
 
   private static Finding batch(Evidence evidence) {
@@ -303,37 +260,6 @@ final class TrainingClaims {
         "Activation bytes per sequence agree within %.2f %% over the batches; a step of a larger batch does more FLOPs for each byte of weights and reads weights at a lower rate; %s"
             .formatted(spread * 100, e.get().setting()),
         MEASURE);
-  }
-
-  private static Finding gpus() {
-    double gpus = 7 * 18 * 1.25 / 24;
-    double exact = 7e9 * 16 / 24e9;
-    double inference = 14e9 / 24e9;
-    return new Finding(
-        Verdict.WITHIN,
-        numbers("gpus_7b_24gb", 7, "inference_share_low", 1.0 / 9, "inference_share_high", 1.0 / 8),
-        numbers(
-            "rule_gpus", gpus,
-            "mixed_precision_adam_without_activations_gpus", exact,
-            "inference_bf16_gpus", inference,
-            "inference_share", 14e9 / (7e9 * 18 * 1.25)),
-        "The arithmetic gives %.2f; 16 B a parameter alone need %.2f cards, so the rule leaves %.0f %% for activations. bf16 inference needs %.3f of the training memory: the rule's 1/8 to 1/9"
-            .formatted(gpus, exact, (gpus / exact - 1) * 100, 14e9 / (7e9 * 18 * 1.25)),
-        LEDGER);
-  }
-
-  private static Finding lora(Evidence evidence) {
-    long lora = 4L * (512 + 64);
-    long full = 512L * 64;
-    Map<String, Object> measured = numbers("lora_parameters", lora, "full_parameters", full);
-    evidence.experiment("T8").ifPresent(e -> measured.putAll(e.values()));
-    return new Finding(
-        lora == 2304 && full == 32_768 ? Verdict.HOLDS : Verdict.FAILS,
-        numbers("lora_parameters", 2304, "full_parameters", 32_768),
-        measured,
-        "r · (in + out) against in · out. Gradient and optimiser bytes of a real LoRA step are not"
-            + " measured yet: that needs the LoRA training step",
-        LEDGER);
   }
 
   private static Finding merging(Evidence evidence) {

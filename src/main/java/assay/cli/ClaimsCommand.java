@@ -3,6 +3,7 @@ package assay.cli;
 import assay.claims.Evidence;
 import assay.claims.Finding;
 import assay.claims.Ledger;
+import assay.claims.Verdict;
 import assay.model.UserError;
 import assay.results.Experiment;
 import assay.results.ExperimentsFile;
@@ -162,15 +163,24 @@ final class ClaimsCommand implements Runnable {
     for (Ledger.Entry e : entries) {
       Finding f = e.finding();
       counts.merge(f.verdict().label(), 1, Integer::sum);
-      w.printf("%-4s %-12s %s%n", e.claim().id(), f.verdict().label(), e.claim().statement());
+      w.printf("%-4s %-12s %s%n", e.claim().id(), words(f.verdict()), e.claim().statement());
       w.printf("     %s%n", f.why());
+      w.printf("     formula %s%n", e.claim().formula());
+      if (!f.predicted().isEmpty()) {
+        w.printf("     claimed %s%n", brief(f.predicted()));
+      }
       if (!f.measured().isEmpty()) {
-        w.printf("     claimed %s%n     found   %s%n", brief(f.predicted()), brief(f.measured()));
+        w.printf("     found   %s%n", brief(f.measured()));
       }
       w.printf("     %s, %s; repeat: %s%n%n", e.claim().source(), e.claim().kind(), f.command());
     }
     w.println(counts);
     w.flush();
+  }
+
+  /** In a table; in JSON the contract's word stands. */
+  private static String words(Verdict v) {
+    return v == Verdict.WITHIN ? "holds within" : v.label();
   }
 
   /** The first few numbers, short. */
