@@ -19,6 +19,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -217,6 +218,7 @@ final class DeviceCommand implements Runnable {
                 share(c),
                 f.device().arithmetic(p, true)));
     t.print(out, "  ");
+    printSizes(out, f);
     if (f.integerOpsPerSecond.isPresent()) {
       out.printf("  int8 × int8 → int32: %s%n", rate(f.integerOpsPerSecond.getAsDouble(), "OP/s"));
     }
@@ -240,6 +242,22 @@ final class DeviceCommand implements Runnable {
           "  last-level cache of %s read at %s%n",
           Bytes.format(c.cacheBytes()), rate(c.cacheBytesPerSecond(), "B/s"));
     }
+  }
+
+  /** The rate over the size of the product, as far as each precision was tried. */
+  private static void printSizes(PrintWriter out, Found f) {
+    List<CeilingMeter.GemmSize> most =
+        f.sizes.values().stream().max(Comparator.comparingInt(List::size)).orElse(List.of());
+    List<String> header = new ArrayList<>(List.of("FLOP/s over the size"));
+    most.forEach(s -> header.add(s.shape()));
+    TextTable t = new TextTable(1, header.toArray(String[]::new));
+    f.sizes.forEach(
+        (p, sizes) -> {
+          List<String> cells = new ArrayList<>(List.of(p.label()));
+          sizes.forEach(s -> cells.add(Quantity.format(s.flopsPerSecond(), "")));
+          t.add(cells.toArray(String[]::new));
+        });
+    t.print(out, "  ");
   }
 
   /** What the card's own product reaches of the datasheet; of itself it says nothing. */

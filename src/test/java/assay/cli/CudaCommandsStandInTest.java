@@ -66,6 +66,7 @@ class CudaCommandsStandInTest {
             "compute_capability: 8.0",
             "multiprocessors: 4",
             "cublas: 12",
+            "curand: 10.0.0",
             "power_limit_watts: 1.0",
             "ecc: ",
             "memory: 4.295 GB (4 GiB)",

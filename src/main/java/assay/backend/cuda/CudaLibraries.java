@@ -13,6 +13,8 @@ import java.util.Optional;
 import java.util.TreeMap;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
+import jcuda.jcurand.JCurand;
+import jcuda.jcurand.curandStatus;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -229,6 +231,14 @@ final class CudaLibraries {
   /** Whether it can. */
   boolean hasCurand() {
     return curand != null;
+  }
+
+  /** cuRAND's version, such as 10.3.5 for its 10305; empty without cuRAND. */
+  Optional<String> curandVersion() {
+    int[] version = new int[1];
+    return hasCurand() && JCurand.curandGetVersion(version) == curandStatus.CURAND_STATUS_SUCCESS
+        ? Optional.of(version[0] / 1000 + "." + version[0] % 1000 / 100 + "." + version[0] % 100)
+        : Optional.empty();
   }
 
   /** The calls of the decode loop. */

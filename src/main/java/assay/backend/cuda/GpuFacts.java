@@ -34,6 +34,7 @@ final class GpuFacts {
     libraries.nvml().flatMap(Nvml::driverVersion).ifPresent(v -> facts.put("driver", v));
     libraries.nvml().flatMap(Nvml::version).ifPresent(v -> facts.put("nvml", v));
     facts.put("cublas", cublasVersion);
+    libraries.curandVersion().ifPresent(v -> facts.put("curand", v));
     addHardware(p);
     nvml.ifPresent(this::addManaged);
     facts.putAll(libraries.facts());

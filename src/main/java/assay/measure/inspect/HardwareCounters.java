@@ -57,7 +57,7 @@ public final class HardwareCounters {
       out.put(prefix, "norm");
     }
     for (String prefix :
-        List.of("gemv", "dequantize", "quantize", "absmax", "convert", "half_open")) {
+        List.of("gemv", "dequantize", "quantize", "round", "absmax", "convert", "half_open")) {
       out.put(prefix, "matmul");
     }
     for (String prefix : List.of("greedy", "sample", "log_probs")) {
