@@ -57,7 +57,15 @@ public final class HardwareCounters {
       out.put(prefix, "norm");
     }
     for (String prefix :
-        List.of("gemv", "dequantize", "quantize", "round", "absmax", "convert", "half_open")) {
+        List.of(
+            "gemv",
+            "dequantize",
+            "quantize",
+            "round",
+            "scale_rows",
+            "absmax",
+            "convert",
+            "half_open")) {
       out.put(prefix, "matmul");
     }
     for (String prefix : List.of("greedy", "sample", "log_probs")) {
