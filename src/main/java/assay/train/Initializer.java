@@ -33,7 +33,7 @@ final class Initializer {
     boolean isA = true;
     for (TensorSpec s : step.adapterSpecs()) {
       float[] values = new float[Math.toIntExact(s.elements())];
-      double bound = 1 / Math.sqrt(s.columns());
+      double bound = 1 / Math.sqrt((double) s.columns());
       for (int i = 0; isA && i < values.length; i++) {
         values[i] = (float) (bound * (2 * random.nextDouble() - 1));
       }
