@@ -234,7 +234,7 @@ final class EstimateCommand implements Runnable {
       }
     }
     Map<String, Object> initial = what.controls(config);
-    initial.put("gpu", "0");
+    initial.put("gpu", String.valueOf(firstChoice(choices, first.request().precision())));
     initial.putAll(how.controls(config));
     String made =
         ReportCommand.made()
@@ -251,6 +251,18 @@ final class EstimateCommand implements Runnable {
             made));
     common.err().println("assay: wrote " + file);
     common.err().flush();
+  }
+
+  /** The device that the user named; else the first of the table that has times to show. */
+  private int firstChoice(List<EstimatorPage.Choice> choices, Precision p) {
+    if (calibration == null && !what.saysSomethingOfADevice(common.device)) {
+      for (int i = 0; i < choices.size(); i++) {
+        if (choices.get(i).device().matmulPeak(p) != null) {
+          return i;
+        }
+      }
+    }
+    return 0;
   }
 
   private static EstimatorPage.Choice choice(Device d, Constants constants, List<String> options) {

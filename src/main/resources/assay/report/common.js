@@ -86,7 +86,7 @@ const A = {};
   //     band:{y0,y1,label}, rules:[{x|y,label,color}], legend:[{label,color,shape,line}], height}
   A.plot = (figure, o) => {
     const W = Math.min(Math.max(300, o.width || figure.clientWidth || 640), 1200), H = o.height || 340;
-    const L = 62, R = o.right || 18, T = 14, B = 46;
+    const L = 70, R = o.right || 18, T = 14, B = 46;
     const xs = [...(o.points || []).map(p => p.x), ...(o.lines || []).flatMap(l => l.points.map(p => p[0]))];
     const ys = [...(o.points || []).flatMap(p => [p.y, p.low ?? p.y, p.high ?? p.y]), ...(o.lines || []).flatMap(l => l.points.map(p => p[1])),
       ...(o.rules || []).map(r => r.y).filter(v => v != null), ...(o.band ? [o.band.y0, o.band.y1] : [])];

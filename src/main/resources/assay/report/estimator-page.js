@@ -233,6 +233,12 @@
   function verdict(e, limit) {
     const v = $('verdict');
     if (limit == null) { A.fill(v, `Needs ${A.bytes(e.total_bytes)}.`); return; }
+    if (e.devices > 1) {
+      const each = e.bytes_per_device <= limit, rate = e.shared_decode_seconds_per_token && state.batch / e.shared_decode_seconds_per_token;
+      A.fill(v, A.el('span', { class: each ? 'good' : 'bad' }, each ? '✓ Fits' : '✗ Does not fit'),
+        ` on ${e.devices} × ${device().name} (${e.spread}): ${A.bytes(e.bytes_per_device)} of ${A.bytes(limit)} each` + (rate ? `, at most ${A.digits(rate)} tokens/s, exchange not counted` : '') + '; not measured here');
+      return;
+    }
     const fits = e.total_bytes <= limit;
     A.fill(v, A.el('span', { class: fits ? 'good' : 'bad' }, fits ? '✓ Fits' : '✗ Does not fit'),
       ` on one ${device().name}: ${A.bytes(e.total_bytes)} of ${A.bytes(limit)}` + (e.decode_tokens_per_second == null ? '' : `, ${A.digits(e.decode_tokens_per_second)} tokens/s`));

@@ -195,6 +195,11 @@ class EstimatorPageIT {
         "--train",
         "--context=64");
     agrees("{}");
+    assertEquals(
+        "none",
+        browser
+            .eval("getComputedStyle(document.querySelector('[data-stops=lora]')).display")
+            .asString());
     agrees("{devices: 2, zero: '3', qlora: 'int8'}");
     agrees("{train: false, precision: 'int4'}");
     assertEquals(List.of(), browser.errors());
@@ -232,6 +237,12 @@ class EstimatorPageIT {
     // More than fits is said.
     browser.eval("assay.set({batch: 1024, context: 2048})");
     assertTrue(text("verdict").contains("Does not fit"), text("verdict"));
+    // Several devices are judged by each one's share, and nobody calls that measured.
+    browser.eval("assay.set({devices: 4})");
+    assertTrue(text("verdict").contains("on 4 × RTX 4090 (4 tensor)"), text("verdict"));
+    assertTrue(text("verdict").contains("not measured here"), text("verdict"));
+    assertTrue(text("shared").contains("a device sends"), text("shared"));
+    browser.eval("assay.set({devices: 1})");
     // Bad choices are one line, not a broken page.
     browser.eval("assay.set({batch: 1, train: true, precision: 'int4'})");
     assertTrue(text("warnings").contains("training in int4"), text("warnings"));
