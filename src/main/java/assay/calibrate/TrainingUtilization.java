@@ -98,21 +98,18 @@ public record TrainingUtilization(
   }
 
   private static @Nullable Step step(Experiment.Point p, double peak) {
-    Double flops = p.get("flops");
-    Double batch = p.get("batch");
-    Double tokens = p.get("tokens");
-    Double seconds = p.get("seconds");
-    boolean usable =
-        flops != null
-            && batch != null
-            && tokens != null
-            && seconds != null
-            && flops > 0
-            && batch > 0
-            && tokens > 0
-            && seconds > 0
-            && p.values().getOrDefault("element_bytes", 4.0) == 4;
-    return usable ? new Step(p.label(), flops, batch * tokens, seconds, peak) : null;
+    double flops = positive(p, "flops");
+    double tokens = positive(p, "batch") * positive(p, "tokens");
+    double seconds = positive(p, "seconds");
+    boolean fp32 = p.values().getOrDefault("element_bytes", 4.0) == 4;
+    return fp32 && flops * tokens * seconds > 0
+        ? new Step(p.label(), flops, tokens, seconds, peak)
+        : null;
+  }
+
+  /** 0 where it is missing or no positive number. */
+  private static double positive(Experiment.Point p, String name) {
+    return Math.max(0, p.values().getOrDefault(name, 0.0));
   }
 
   /**
@@ -136,20 +133,21 @@ public record TrainingUtilization(
     }
     double mean = 0;
     double worst = 0;
-    List<double[]> without = new ArrayList<>();
-    for (Step s : steps) {
-      double[] others = parameters(steps.stream().filter(o -> o != s).toList());
+    List<double[]> leftOut = new ArrayList<>();
+    for (int i = 0; i < steps.size(); i++) {
+      Step s = steps.get(i);
+      double[] others = parameters(without(steps, i));
       double e = Math.abs(s.secondsWith(others) / s.seconds - 1);
       mean += e / steps.size();
       worst = Math.max(worst, e);
-      without.add(others);
+      leftOut.add(others);
     }
     return new TrainingUtilization(
         precision,
         all[0],
         all[1],
-        interval(without, 0, all[0], Coefficient.TRAINING_UTILIZATION),
-        interval(without, 1, all[1], Coefficient.TRAINING_HALF_TOKENS),
+        interval(leftOut, 0, all[0], Coefficient.TRAINING_UTILIZATION),
+        interval(leftOut, 1, all[1], Coefficient.TRAINING_HALF_TOKENS),
         steps.size(),
         rule,
         mean,
@@ -158,19 +156,25 @@ public record TrainingUtilization(
 
   /** Tukey 1958: the spread of the fits that leave one step out, within the physical bounds. */
   private static Constant.Interval interval(
-      List<double[]> without, int i, double value, Coefficient c) {
-    int n = without.size();
-    double mean = without.stream().mapToDouble(p -> p[i]).average().orElseThrow();
-    double squares = without.stream().mapToDouble(p -> (p[i] - mean) * (p[i] - mean)).sum();
+      List<double[]> leftOut, int i, double value, Coefficient c) {
+    int n = leftOut.size();
+    double mean = leftOut.stream().mapToDouble(p -> p[i]).average().orElseThrow();
+    double squares = leftOut.stream().mapToDouble(p -> (p[i] - mean) * (p[i] - mean)).sum();
     double t = new TDistribution(n - 1).inverseCumulativeProbability((1 + LEVEL) / 2);
     double half = t * Math.sqrt((n - 1.0) / n * squares);
     return new Constant.Interval(
         bounded(value - half, c.lowest(), value), bounded(value + half, value, c.highest()), LEVEL);
   }
 
-  /** The time of a step as predicted from the others. */
-  public static double heldOutSeconds(List<Step> steps, Step out) {
-    return out.secondsWith(parameters(steps.stream().filter(s -> s != out).toList()));
+  /** The time of step {@code i} as predicted from the others. */
+  public static double heldOutSeconds(List<Step> steps, int i) {
+    return steps.get(i).secondsWith(parameters(without(steps, i)));
+  }
+
+  private static List<Step> without(List<Step> steps, int i) {
+    List<Step> others = new ArrayList<>(steps);
+    others.remove(i);
+    return others;
   }
 
   /**

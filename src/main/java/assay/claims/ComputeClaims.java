@@ -146,13 +146,14 @@ final class ComputeClaims {
         recomputed++;
       }
     }
-    for (TrainingUtilization.Step s : steps) {
+    for (int i = 0; i < steps.size(); i++) {
+      TrainingUtilization.Step s = steps.get(i);
       measured.put(
           s.label() + "_predicted_over_measured_before", s.flops() / (peak * 0.425) / s.seconds());
       if (steps.size() > 2) {
         measured.put(
             s.label() + "_predicted_over_measured_calibrated",
-            TrainingUtilization.heldOutSeconds(steps, s) / s.seconds());
+            TrainingUtilization.heldOutSeconds(steps, i) / s.seconds());
       }
     }
     return new Finding(

@@ -144,7 +144,7 @@ final class TrainingKindClaims {
         Verdict.WITHIN,
         numbers("gpus_7b_24gb", 7, "inference_share_low", 1.0 / 9, "inference_share_high", 1.0 / 8),
         found,
-        "Within %.0f %%: the arithmetic gives %.2f, LLaMA 2 7B with one sequence of 2,048 tokens counts %.2f (bf16, AdamW, activations stored), of which 16 B a parameter are %.2f; the rule leaves %.0f %% for activations, which grow with the batch. bf16 inference needs %.3f of the training memory: the rule's 1/8 to 1/9"
+        "Within %.0f %%: the arithmetic gives %.2f, LLaMA 2 7B with one sequence of 2,048 tokens counts %.2f (bf16, AdamW, activations stored), of which 16 B a parameter are %.2f; the rule leaves %.0f %% for activations, which grow with the batch. bf16 inference of 7B needs %.3f of the rule's training memory, where it says 1/9 to 1/8"
             .formatted(
                 100 * Math.abs(rule / (bytes / 24e9) - 1),
                 rule,
