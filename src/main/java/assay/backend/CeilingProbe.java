@@ -19,4 +19,14 @@ public interface CeilingProbe {
 
   /** In words, how the sweep reads; for the result. */
   String sweepKind();
+
+  /**
+   * Enqueues fused multiply-adds of fp32 by every thread, one factor of each from the first-level
+   * cache: what the arithmetic gives at this moment. Its own fixed piece of work of about a
+   * millisecond, unlike any product of a model.
+   *
+   * @param result F32 [1, 1], out: some number that depends on all of it
+   * @return floating-point operations done
+   */
+  double arithmeticSweep(Tensor result);
 }

@@ -1,6 +1,5 @@
 package assay.calibrate;
 
-import assay.cost.PassCost;
 import assay.estimate.Coefficient;
 import assay.estimate.Constant;
 import assay.estimate.Constants;
@@ -67,13 +66,14 @@ public final class Calibrator {
     List<String> notes = new ArrayList<>();
     List<Observation> rows = observations(all, kind, notes);
     expectHeldOut(rows, holdout);
-    Device device = device(environment, kind, rows);
+    Device device = device(environment, kind, rows, HostPace.Usual.of(all));
     rows = enoughOf(device, rows, holdout, notes);
     if (rows.isEmpty()) {
       throw new UserError(
           "too few rows to calibrate: expected at least %d of one precision, found %d in all"
               .formatted(FEWEST_ROWS, all.size()));
     }
+    Repeats.note(rows).ifPresent(notes::add);
     Calibrator c = new Calibrator(device, rows, holdout);
     c.fit();
     return c.result(environment, all, notes);
@@ -83,17 +83,32 @@ public final class Calibrator {
   private static List<Observation> observations(
       List<ResultRow> all, DeviceKind kind, List<String> notes) {
     List<Observation> out = new ArrayList<>();
+    HostPace.Usual usual = HostPace.Usual.of(all);
     int disturbed = 0;
+    int otherPace = 0;
+    int scattered = 0;
     for (ResultRow r : all) {
-      Observation o = Observation.of(r, kind);
+      Observation o = Observation.of(r, kind, HostPace.of(r, usual));
       Utilization u = r.utilization();
       if (o == null) {
         notes.add("%s %s: not used".formatted(r.model().name(), r.precision()));
       } else if (u != null && u.othersBusy() != null && u.othersBusy() > DISTURBED) {
         disturbed++;
+      } else if (!o.pace().isUsual()) {
+        otherPace++;
+      } else if (o.isScattered()) {
+        scattered++;
       } else {
         out.add(o);
       }
+    }
+    if (otherPace > 0) {
+      notes.add(
+          "%d rows not used: the host's arithmetic or memory ran at another pace than usual meanwhile"
+              .formatted(otherPace));
+    }
+    if (scattered > 0) {
+      notes.add("%d rows not used: their runs are too scattered".formatted(scattered));
     }
     if (disturbed > 0) {
       notes.add(
@@ -154,7 +169,8 @@ public final class Calibrator {
   }
 
   /** Peaks and bandwidth are the medians of what the rows measured as ceilings. */
-  private static Device device(Environment e, DeviceKind kind, List<Observation> rows) {
+  private static Device device(
+      Environment e, DeviceKind kind, List<Observation> rows, HostPace.Usual usual) {
     Map<Precision, Rate> peaks = new EnumMap<>(Precision.class);
     for (Precision p : Precision.values()) {
       double peak =
@@ -172,6 +188,9 @@ public final class Calibrator {
           }
         });
     double bandwidth = median(rows, Ceilings::bandwidthBytesPerSecond);
+    if (!(bandwidth > 0)) {
+      bandwidth = usual.bytesPerSecond();
+    }
     if (!(bandwidth > 0)) {
       bandwidth = median(rows, Ceilings::copyBytesPerSecond);
     }
@@ -324,9 +343,7 @@ public final class Calibrator {
     if (r == null) {
       return Double.NaN;
     }
-    PassCost decode = o.decode();
-    double predicted =
-        decode == null || component.equals(PREFILL) ? r.seconds(o.prefill()) : r.seconds(decode);
+    double predicted = component.equals(PREFILL) ? o.prefillSeconds(r) : o.decodeSeconds(r);
     return Math.abs(predicted / measured(o, component) - 1);
   }
 

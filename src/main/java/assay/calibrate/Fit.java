@@ -64,16 +64,18 @@ final class Fit {
           Coefficient.SMALL_LAUNCH_SECONDS,
           Coefficient.PASS_SECONDS);
 
-  /** Of each precision's own kernels. */
+  /** Of each precision's own kernels, and of the type that its keys are stored in. */
   private static final List<Coefficient> OWN =
       List.of(
           Coefficient.MATMUL_EFFICIENCY,
           Coefficient.MATMUL_HALF_ROWS,
           Coefficient.MATVEC_EFFICIENCY,
           Coefficient.WEIGHT_BANDWIDTH_EFFICIENCY,
-          Coefficient.ATTENTION_EFFICIENCY,
-          Coefficient.DECODE_ATTENTION_EFFICIENCY,
           Coefficient.ATTENTION_BANDWIDTH_EFFICIENCY);
+
+  /** Of the arithmetic that attention uses: where all precisions use one, of the device. */
+  private static final List<Coefficient> ATTENTION =
+      List.of(Coefficient.ATTENTION_EFFICIENCY, Coefficient.DECODE_ATTENTION_EFFICIENCY);
 
   /** One free constant; a null precision stands for all. */
   private record Parameter(Coefficient coefficient, @Nullable Precision precision) {
@@ -118,7 +120,7 @@ final class Fit {
 
   /** Fits all constants; those that the rows leave open keep their start. */
   static Result of(Device device, Constants start, List<Observation> rows) {
-    List<Parameter> all = parameters(rows);
+    List<Parameter> all = parameters(device, rows);
     List<Parameter> determined = new ArrayList<>(all);
     Fit first = new Fit(device, start, rows, all);
     double[] u = first.solve(first.startPoint());
@@ -146,12 +148,20 @@ final class Fit {
         .toArray();
   }
 
-  private static List<Parameter> parameters(List<Observation> rows) {
+  private static List<Parameter> parameters(Device device, List<Observation> rows) {
     List<Parameter> out = new ArrayList<>();
     COMMON.forEach(c -> out.add(new Parameter(c, null)));
-    for (Precision p : Precision.values()) {
-      if (rows.stream().anyMatch(o -> o.precision() == p)) {
-        OWN.forEach(c -> out.add(new Parameter(c, p)));
+    List<Precision> precisions =
+        rows.stream().map(Observation::precision).distinct().sorted().toList();
+    boolean oneAttention =
+        precisions.stream().map(device.kind()::attentionArithmetic).distinct().count() == 1;
+    if (oneAttention) {
+      ATTENTION.forEach(c -> out.add(new Parameter(c, null)));
+    }
+    for (Precision p : precisions) {
+      OWN.forEach(c -> out.add(new Parameter(c, p)));
+      if (!oneAttention) {
+        ATTENTION.forEach(c -> out.add(new Parameter(c, p)));
       }
     }
     return out;
@@ -241,8 +251,8 @@ final class Fit {
         }
         rooflines.put(p, r);
       }
-      out[2 * i] = residual(r.seconds(o.prefill()), o.prefillSeconds());
-      out[2 * i + 1] = o.decode() == null ? 0 : residual(r.seconds(o.decode()), o.decodeSeconds());
+      out[2 * i] = residual(o.prefillSeconds(r), o.prefillSeconds());
+      out[2 * i + 1] = o.decode() == null ? 0 : residual(o.decodeSeconds(r), o.decodeSeconds());
     }
   }
 

@@ -7,6 +7,7 @@ import assay.cost.PassCost;
 import assay.cost.PhaseCost;
 import assay.cost.SessionSize;
 import assay.estimate.DeviceKind;
+import assay.estimate.Roofline;
 import assay.estimate.Scratch;
 import assay.model.ModelConfig;
 import assay.model.Precision;
@@ -28,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * @param prefill counts
  * @param decode counts of the step in the middle, or null when no step was made
  * @param memory predicted bytes
+ * @param pace of the host meanwhile
  */
 record Observation(
     ResultRow row,
@@ -35,16 +37,20 @@ record Observation(
     Precision precision,
     PhaseCost prefill,
     @Nullable PassCost decode,
-    MemoryCost memory) {
+    MemoryCost memory,
+    HostPace pace) {
   /** Scatter of runs, as a share of their median, at which squares count half. */
   private static final double SCATTER = 0.05;
+
+  /** Scatter from which on a row is not used. */
+  private static final double TOO_SCATTERED = 0.2;
 
   static final String WORKSPACE = "workspace";
   static final String OVERHEAD = "overhead";
   static final String TOTAL = "total";
 
   /** The row with its counts; null where the row is not valid or its shape cannot be told. */
-  static @Nullable Observation of(ResultRow row, DeviceKind kind) {
+  static @Nullable Observation of(ResultRow row, DeviceKind kind, HostPace pace) {
     Measurement m = row.measured();
     ModelConfig c = Shapes.of(row.model());
     if (m == null || c == null || Boolean.FALSE.equals(row.valid())) {
@@ -72,7 +78,22 @@ record Observation(
         p,
         CostModel.prefill(c, size.types(), w.batch(), w.promptTokens(), size.passTokens()),
         decode,
-        MemoryCost.of(c, size, Scratch.bytes(kind, c, size, threads(row))));
+        MemoryCost.of(c, size, Scratch.bytes(kind, c, size, threads(row))),
+        pace);
+  }
+
+  /** Seconds of the prefill by a roofline of the usual pace. */
+  double prefillSeconds(Roofline usual) {
+    return at(usual).seconds(prefill);
+  }
+
+  /** Seconds of the decode step in the middle; NaN when no step was made. */
+  double decodeSeconds(Roofline usual) {
+    return decode == null ? Double.NaN : at(usual).seconds(decode);
+  }
+
+  private Roofline at(Roofline usual) {
+    return pace.equals(HostPace.USUAL) ? usual : usual.at(pace.arithmetic(), pace.memory());
   }
 
   private static int threads(ResultRow row) {
@@ -92,15 +113,26 @@ record Observation(
     return certainty(s == null ? null : s.decodeSecondsPerToken());
   }
 
-  /** By the distance of the quartiles: single outliers are what medians are for. */
   private static double certainty(@Nullable List<Double> samples) {
+    return 1 / Math.sqrt(1 + Math.pow(spread(samples) / SCATTER, 2));
+  }
+
+  /** True when half of the runs of a phase lie so far apart that their median says little. */
+  boolean isScattered() {
+    Samples s = row.samples();
+    return s != null
+        && (spread(s.prefillSeconds()) > TOO_SCATTERED
+            || spread(s.decodeSecondsPerToken()) > TOO_SCATTERED);
+  }
+
+  /** The distance of the quartiles over the median: single outliers are what medians are for. */
+  private static double spread(@Nullable List<Double> samples) {
     if (samples == null || samples.size() < 4) {
-      return 1;
+      return 0;
     }
     List<Double> sorted = samples.stream().sorted().toList();
     int n = sorted.size();
-    double spread = (sorted.get(n * 3 / 4) - sorted.get(n / 4)) / sorted.get(n / 2);
-    return 1 / Math.sqrt(1 + Math.pow(spread / SCATTER, 2));
+    return (sorted.get(n * 3 / 4) - sorted.get(n / 4)) / sorted.get(n / 2);
   }
 
   /** Measured seconds of the prefill, or NaN. */

@@ -55,7 +55,7 @@ final class ClaimsMeasurement {
 
   private static final int STORIES = 24;
   private static final Workload[] WORKLOADS = {new Workload(1, 64, 17), new Workload(1, 512, 17)};
-  private static final TimeBudget TIMES = new TimeBudget(1, 0.7, 5, 100);
+  private static final TimeBudget TIMES = new TimeBudget(1, 0.7, 5, 100, 0);
 
   private final CommonOptions common;
   private final List<String> only;

@@ -29,6 +29,9 @@ import tools.jackson.databind.JsonNode;
  * @param budget how long each row is measured
  */
 record RunPlan(List<Cell> cells, TimeBudget budget) {
+  /** A plan runs unattended: it can wait for a slow spell of the host to pass. */
+  private static final int RETAKES = 4;
+
   private static final Set<String> GRID = Set.of("models", "precisions", "workloads");
   private static final Set<String> TIMES = Set.of("warmup_seconds", "measure_seconds");
   private static final Set<String> WORKLOAD = Set.of("batch", "prompt", "generate");
@@ -94,7 +97,8 @@ record RunPlan(List<Cell> cells, TimeBudget budget) {
               seconds(root, "warmup_seconds", usual.warmupSeconds()),
               seconds(root, "measure_seconds", usual.measureSeconds()),
               usual.minRuns(),
-              usual.maxRuns());
+              usual.maxRuns(),
+              RETAKES);
       return new RunPlan(List.copyOf(cells), budget);
     }
 

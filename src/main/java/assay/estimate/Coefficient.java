@@ -20,7 +20,7 @@ public enum Coefficient {
   WEIGHT_BANDWIDTH_EFFICIENCY("1", 0.01, 1.5),
   /** Share of the peak that attention's products reach with many queries of a sequence. */
   ATTENTION_EFFICIENCY("1", 1e-4, 1.5),
-  /** The same with few queries of a sequence, as in decode; keys come on top of it. */
+  /** The same with few queries of a sequence, as in decode. */
   DECODE_ATTENTION_EFFICIENCY("1", 1e-4, 1.5),
   /**
    * Share of the bandwidth at which attention goes through the KV cache, whether converting or the
@@ -34,7 +34,7 @@ public enum Coefficient {
   ELEMENTWISE_BANDWIDTH_EFFICIENCY("1", 0.001, 50),
   /**
    * Share of the last-level cache that weights can use from pass to pass: of a working set (weights
-   * and keys) of W bytes min(1, (share · cache / W)³) is read from the cache, the rest from memory.
+   * and keys) of W bytes min(1, share · cache / W) is read from the cache, the rest from memory.
    * Where nothing is known of a device's cache, all comes from memory.
    */
   CACHE_SHARE("1", 0.05, 2),

@@ -17,9 +17,13 @@ public record OpTime(
     double memorySeconds,
     double activationSeconds,
     double launchSeconds) {
-  /** Roofline: the larger of the first two; activations and launches come on top. */
+  /**
+   * Roofline with a round corner: where arithmetic and memory take equally long they hide each
+   * other only partly, so their 2-norm and not the larger; activations and launches come on top.
+   */
   public double seconds() {
-    return Math.max(computeSeconds, memorySeconds) + activationSeconds + launchSeconds;
+    double both = Math.sqrt(computeSeconds * computeSeconds + memorySeconds * memorySeconds);
+    return both + activationSeconds + launchSeconds;
   }
 
   /** What bounds it: {@code compute}, {@code memory} or {@code launch}. */

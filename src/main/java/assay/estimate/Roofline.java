@@ -13,10 +13,10 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Time of a pass: for each operation the larger of its arithmetic and of reading its weights and
- * keys, each at the share of the device's rate that the constants give (Williams, Waterman,
- * Patterson 2009, applied operation by operation); on top of it the activations that it moves and a
- * cost per launch; then a cost per pass.
+ * Time of a pass: for each operation its arithmetic and reading its weights and keys, the one
+ * mostly hidden behind the other ({@link OpTime#seconds}), each at the share of the device's rate
+ * that the constants give (Williams, Waterman, Patterson 2009, applied operation by operation); on
+ * top of it the activations that it moves and a cost per launch; then a cost per pass.
  *
  * <p>A matrix product's rate grows with its rows; one of few rows takes a kernel that streams the
  * weights where that is the better one.
@@ -25,7 +25,7 @@ public final class Roofline {
   /** Queries of a sequence up to which attention takes a kernel of its own. */
   private static final int FEW_QUERIES = 7;
 
-  private final Map<Coefficient, Double> values = new EnumMap<>(Coefficient.class);
+  private final Map<Coefficient, Double> values;
   private final double matmulPeak;
   private final double attentionPeak;
   private final double bandwidth;
@@ -33,19 +33,16 @@ public final class Roofline {
   private final int fewRows;
 
   private Roofline(
-      Precision precision,
-      Constants constants,
-      Rate matmulPeak,
-      Rate attentionPeak,
-      Rate bandwidth,
+      Map<Coefficient, Double> values,
+      double matmulPeak,
+      double attentionPeak,
+      double bandwidth,
       Device.@Nullable Cache cache,
       int fewRows) {
-    for (Coefficient c : Coefficient.values()) {
-      values.put(c, constants.value(c, precision));
-    }
-    this.matmulPeak = matmulPeak.perSecond();
-    this.attentionPeak = attentionPeak.perSecond();
-    this.bandwidth = bandwidth.perSecond();
+    this.values = values;
+    this.matmulPeak = matmulPeak;
+    this.attentionPeak = attentionPeak;
+    this.bandwidth = bandwidth;
     this.cache = cache;
     this.fewRows = fewRows;
   }
@@ -58,8 +55,33 @@ public final class Roofline {
     if (peak == null || attention == null || bandwidth == null) {
       return null;
     }
+    Map<Coefficient, Double> values = new EnumMap<>(Coefficient.class);
+    for (Coefficient c : Coefficient.values()) {
+      values.put(c, constants.value(c, precision));
+    }
     return new Roofline(
-        precision, constants, peak, attention, bandwidth, device.cache(), device.kind().fewRows());
+        values,
+        peak.perSecond(),
+        attention.perSecond(),
+        bandwidth.perSecond(),
+        device.cache(),
+        device.kind().fewRows());
+  }
+
+  /**
+   * The same at another pace of the device, such as a host's whose neighbours slow it down.
+   *
+   * @param arithmetic factor on the peaks
+   * @param memory factor on the bandwidth; the cache keeps its own
+   */
+  public Roofline at(double arithmetic, double memory) {
+    return new Roofline(
+        values,
+        matmulPeak * arithmetic,
+        attentionPeak * arithmetic,
+        bandwidth * memory,
+        cache,
+        fewRows);
   }
 
   /** Seconds of all passes of a phase. */
@@ -86,10 +108,7 @@ public final class Roofline {
       out.add(
           switch (o.kind()) {
             case MATMUL -> product(o, matmulSeconds(o), weights);
-            case ATTENTION ->
-                pass.shape().tokens() > FEW_QUERIES
-                    ? product(o, o.flops() / (attentionPeak * value(ATTENTION_EFFICIENCY)), keys)
-                    : fewQueries(o, keys);
+            case ATTENTION -> product(o, o.flops() / attentionRate(pass.shape().tokens()), keys);
             default ->
                 new OpTime(
                     o,
@@ -103,15 +122,17 @@ public final class Roofline {
   }
 
   /**
-   * Share of the pass's weights and keys that is read from the cache. A working set that is larger
-   * than what the cache keeps drives itself out, more than in proportion.
+   * Share of the pass's weights and keys that is read from the cache: what it keeps of them.
+   * Last-level caches keep part of a working set that is read round and round, however large it is,
+   * where least recently used ones would keep nothing (Qureshi et al. 2007, adaptive insertion
+   * policies).
    */
   private double cacheShare(PassCost pass) {
     if (cache == null) {
       return 0;
     }
     double fits = value(CACHE_SHARE) * cache.bytes() / (pass.weightBytes() + pass.kvReadBytes());
-    return fits >= 1 ? 1 : fits * fits * fits;
+    return Math.min(1, fits);
   }
 
   private double weightSecondsPerByte(double hit) {
@@ -130,11 +151,9 @@ public final class Roofline {
         : compute;
   }
 
-  /** Each key is fetched and converted, then multiplied: one after the other, not at once. */
-  private OpTime fewQueries(OpCost o, double secondsPerByte) {
-    double compute = o.flops() / (attentionPeak * value(DECODE_ATTENTION_EFFICIENCY));
-    double keys = (o.bytes() - o.activationBytes()) * secondsPerByte;
-    return product(o, compute + keys, secondsPerByte);
+  private double attentionRate(int queries) {
+    Coefficient c = queries > FEW_QUERIES ? ATTENTION_EFFICIENCY : DECODE_ATTENTION_EFFICIENCY;
+    return attentionPeak * value(c);
   }
 
   /** An operation that reads weights or keys and computes with them. */

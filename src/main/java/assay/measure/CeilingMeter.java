@@ -114,6 +114,7 @@ public final class CeilingMeter {
   private final Map<Precision, List<GemmSize>> sizes = new EnumMap<>(Precision.class);
   private @Nullable Sweep sweep;
   private @Nullable Sweep cacheSweep;
+  private @Nullable Double arithmetic;
 
   /** Nothing is measured yet; no datasheet is known, the peak is what is measured. */
   public CeilingMeter(Backend backend, Effort effort) {
@@ -157,6 +158,7 @@ public final class CeilingMeter {
     if (sweep == null) {
       sweep = measureSweep(effort.sweepBytes);
       cacheSweep = effort.cacheBytes > 0 ? measureSweep(effort.cacheBytes / 2) : null;
+      arithmetic = backend instanceof CeilingProbe probe ? measureArithmetic(probe) : null;
     }
     Shape s = gemm.shape;
     Rate peak = datasheet == null ? null : datasheet.peaks().get(ofLarge(precision));
@@ -173,7 +175,8 @@ public final class CeilingMeter {
         cacheSweep == null ? null : effort.cacheBytes,
         cacheSweep == null ? null : cacheSweep.bytesPerSecond,
         bandwidth == null ? null : bandwidth.perSecond(),
-        gemm.sets);
+        gemm.sets,
+        arithmetic);
   }
 
   /** The sizes of product that {@link #of} tried, in order; empty before that. */
@@ -346,6 +349,18 @@ public final class CeilingMeter {
                 .formatted(found, expected));
       }
       return new Sweep(memory.bytes(), memory.bytes() / seconds, probe.sweepKind());
+    }
+  }
+
+  private double measureArithmetic(CeilingProbe probe) {
+    TensorPlan plan = new TensorPlan();
+    plan.allocate(DType.F32, 1, 1);
+    try (Arena arena = backend.newArena(MemoryCategory.WORKSPACE, plan.reservedBytes())) {
+      Tensor result = arena.allocate(DType.F32, 1, 1);
+      double flops = probe.arithmeticSweep(result);
+      return flops
+          / FastestRun.seconds(
+              backend, effort.sampleSeconds / 5, () -> probe.arithmeticSweep(result));
     }
   }
 

@@ -29,13 +29,18 @@ public final class TimedRuns {
   /** A few short runs look steady before the JVM has compiled anything. */
   private static final double LEAST_WARMUP_SECONDS = 0.2;
 
+  /** So long are runs timed between two probes of the host's pace. */
+  private static final double PACE_SECONDS = 0.1;
+
   private final Session session;
   private final Backend backend;
   private final @Nullable DeviceMonitor monitor;
   private final Workload workload;
+  private final @Nullable PaceMeter pace;
   private final StopSignal stop;
 
-  private TimedRuns(Session session, Workload workload, StopSignal stop) {
+  private TimedRuns(Session session, Workload workload, @Nullable PaceMeter pace, StopSignal stop) {
+    this.pace = pace;
     this.session = session;
     this.backend = session.backend();
     this.monitor = ForwardingBackend.monitorOf(backend);
@@ -73,7 +78,18 @@ public final class TimedRuns {
       TimeBudget budget,
       StopSignal stop,
       DoubleConsumer progress) {
-    return new TimedRuns(session, workload, stop).take(budget, progress);
+    return take(session, workload, budget, null, stop, progress);
+  }
+
+  /** The same, with probes of the host's pace between the runs. */
+  static Result take(
+      Session session,
+      Workload workload,
+      TimeBudget budget,
+      @Nullable PaceMeter pace,
+      StopSignal stop,
+      DoubleConsumer progress) {
+    return new TimedRuns(session, workload, pace, stop).take(budget, progress);
   }
 
   private Result take(TimeBudget budget, DoubleConsumer progress) {
@@ -102,13 +118,25 @@ public final class TimedRuns {
       List<Run> runs = new ArrayList<>();
       began = System.nanoTime();
       elapsed = 0;
+      double nextProbe = 0;
       List<Sample> samples;
       try (Sampling sampling = monitor == null ? null : monitor.startSampling(SAMPLE_SECONDS)) {
         while (runs.size() < budget.minRuns()
             || (elapsed < budget.measureSeconds() && runs.size() < budget.maxRuns())) {
+          double now = (System.nanoTime() - began) * 1e-9;
+          if (pace != null && now >= nextProbe) {
+            pace.probe();
+            if (runs.isEmpty() || now - nextProbe < PACE_SECONDS) {
+              run(start, middle, end, true); // the caches as they were; long runs do not mind
+            }
+            nextProbe = (System.nanoTime() - began) * 1e-9 + PACE_SECONDS;
+          }
           runs.add(run(start, middle, end, true));
           elapsed = (System.nanoTime() - began) * 1e-9;
           progress.accept(0.4 + 0.6 * Math.min(1, elapsed / budget.measureSeconds()));
+        }
+        if (pace != null) {
+          pace.probe();
         }
         samples = sampling == null ? List.of() : sampling.samples();
       }
@@ -182,7 +210,7 @@ public final class TimedRuns {
     return new Result(
         Statistics.times(prefill),
         decode == null ? null : Statistics.times(decode),
-        new Samples(prefill, decode, warmupRuns),
+        new Samples(prefill, decode, warmupRuns, pace == null ? null : pace.take()),
         busy,
         host ? others : null,
         samples,

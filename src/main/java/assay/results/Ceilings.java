@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param bandwidthBytesPerSecond the datasheet's memory bandwidth, where there is one
  * @param gemmRotatingBuffers sets of operands that took turns in that product, so that none came
  *     out of the device's cache; 1 on a host and where one set is far larger than the cache
+ * @param arithmeticFlopsPerSecond on a host, fused multiply-adds of fp32 from the first-level cache
  */
 public record Ceilings(
     @Nullable Double peakFlopsPerSecond,
@@ -33,7 +34,8 @@ public record Ceilings(
     @Nullable Long cacheBytes,
     @Nullable Double cacheBytesPerSecond,
     @Nullable Double bandwidthBytesPerSecond,
-    @Nullable Integer gemmRotatingBuffers) {
+    @Nullable Integer gemmRotatingBuffers,
+    @Nullable Double arithmeticFlopsPerSecond) {
   /** Checks every number. */
   public Ceilings {
     Numbers.positive("ceilings.peak_flops_per_second", peakFlopsPerSecond);
@@ -44,6 +46,7 @@ public record Ceilings(
     Numbers.count("ceilings.cache_bytes", cacheBytes);
     Numbers.positive("ceilings.cache_bytes_per_second", cacheBytesPerSecond);
     Numbers.positive("ceilings.bandwidth_bytes_per_second", bandwidthBytesPerSecond);
+    Numbers.positive("ceilings.arithmetic_flops_per_second", arithmeticFlopsPerSecond);
   }
 
   /** The same with a peak of its own for decode. */
@@ -60,6 +63,7 @@ public record Ceilings(
         cacheBytes,
         cacheBytesPerSecond,
         bandwidthBytesPerSecond,
-        gemmRotatingBuffers);
+        gemmRotatingBuffers,
+        arithmeticFlopsPerSecond);
   }
 }

@@ -9,15 +9,18 @@ import org.jspecify.annotations.Nullable;
  * @param prefillSeconds one per prefill
  * @param decodeSecondsPerToken one per sequence of decode passes: its time over its passes
  * @param warmupRuns runs that were thrown away before
+ * @param pace of the host before, between and after the runs; null where it is not probed
  */
 public record Samples(
     @Nullable List<Double> prefillSeconds,
     @Nullable List<Double> decodeSecondsPerToken,
-    @Nullable Integer warmupRuns) {
+    @Nullable Integer warmupRuns,
+    @Nullable List<Pace> pace) {
   /** Checks every sample. */
   public Samples {
     prefillSeconds = checked("samples.prefill_seconds", prefillSeconds);
     decodeSecondsPerToken = checked("samples.decode_seconds_per_token", decodeSecondsPerToken);
+    pace = pace == null ? null : List.copyOf(pace);
   }
 
   private static @Nullable List<Double> checked(String name, @Nullable List<Double> samples) {

@@ -96,7 +96,7 @@ class CalibratorTest {
       ModelConfig c = Presets.byName().get(model);
       for (int prompt : new int[] {16, 128, 512, 900}) {
         ResultRow bare = ResultsReader.parse(line("x", model, c, prompt, 1, 1));
-        Observation o = Observation.of(bare, DeviceKind.CPU);
+        Observation o = Observation.of(bare, DeviceKind.CPU, HostPace.USUAL);
         assertNotNull(o);
         double prefill = truth.seconds(o.prefill()) * (1 + noise * random.nextDouble(-1, 1));
         double decode = truth.seconds(o.decode()) * (1 + noise * random.nextDouble(-1, 1));
@@ -214,5 +214,83 @@ class CalibratorTest {
       assertEquals(c.parameters(), found.parameters());
       assertEquals(c.gatedMlp(), found.gatedMlp(), c.name());
     }
+  }
+
+  /** A row that was timed at 0.8 of the usual pace of its host. */
+  private static ResultRow paced(String line, double flops, double bytes) {
+    String pace =
+        String.format(
+            Locale.ROOT,
+            ",\"samples\":{\"pace\":[{\"arithmetic_flops_per_second\":%s,\"copy_bytes_per_second\":%s}]}}",
+            flops,
+            bytes);
+    return ResultsReader.parse(line.substring(0, line.length() - 1) + pace);
+  }
+
+  @Test
+  void aRowIsPredictedForThePaceThatItHad() {
+    ModelConfig c = Presets.byName().get("tiny");
+    ResultRow usual = paced(line("a", "tiny", c, 128, 1, 1), 100e9, 30e9);
+    ResultRow slow = paced(line("b", "tiny", c, 128, 1, 1), 90e9, 27e9);
+    HostPace.Usual medians = HostPace.Usual.of(List.of(usual, usual, slow));
+    assertEquals(new HostPace.Usual(100e9, 30e9), medians);
+    HostPace pace = HostPace.of(slow, medians);
+    assertEquals(0.9, pace.arithmetic(), 1e-12);
+    assertEquals(0.9, pace.memory(), 1e-12);
+    assertTrue(pace.isUsual());
+    Roofline r = Roofline.of(DEVICE, Precision.FP32, TRUTH);
+    assertNotNull(r);
+    Observation at = Observation.of(slow, DeviceKind.CPU, pace);
+    assertNotNull(at);
+    double whole = r.seconds(at.prefill());
+    assertTrue(at.prefillSeconds(r) > whole * 1.02 && at.prefillSeconds(r) < whole / 0.9);
+    assertEquals(whole, Observation.of(slow, DeviceKind.CPU, HostPace.USUAL).prefillSeconds(r));
+  }
+
+  @Test
+  void rowsAtAnotherPaceAreNotUsed() {
+    List<ResultRow> rows = new ArrayList<>();
+    List<String> lines = lines(0.01);
+    for (String l : lines) {
+      rows.add(paced(l, 100e9, 30e9));
+    }
+    ModelConfig c = Presets.byName().get("tiny");
+    rows.add(paced(line("neighbour", "tiny", c, 16, 5, 5), 50e9, 30e9));
+    rows.add(paced(line("two chiplets", "tiny", c, 16, 5, 5), 100e9, 45e9));
+    Calibration k = Calibrator.calibrate(rows, Set.of());
+    assertEquals(lines.size(), k.points().get("fp32"));
+    assertTrue(
+        k.notes().stream().anyMatch(n -> n.startsWith("2 rows not used: the host")),
+        k.notes().toString());
+  }
+
+  /** Twice the same rows, the second time 10 % slower: that is said, and what follows from it. */
+  @Test
+  void whatTheMachineLeavesOpenIsSaid() {
+    List<ResultRow> rows = new ArrayList<>(rows(0));
+    for (String model : new String[] {"tiny", "smollm2-135m", "gpt2", "qwen2.5-0.5b"}) {
+      ModelConfig c = Presets.byName().get(model);
+      for (int prompt : new int[] {16, 128, 512, 900}) {
+        ResultRow first =
+            rows.stream()
+                .filter(
+                    r -> r.model().name().equals(model) && r.workload().promptTokens() == prompt)
+                .findFirst()
+                .orElseThrow();
+        double prefill = first.measured().prefillSeconds().median();
+        double decode = first.measured().decodeSecondsPerToken().median();
+        rows.add(
+            ResultsReader.parse(
+                line("again" + prompt, model, c, prompt, prefill * Math.exp(0.1), decode)));
+      }
+    }
+    Calibration k = Calibrator.calibrate(rows, Set.of());
+    assertTrue(
+        k.notes().stream()
+            .anyMatch(
+                n ->
+                    n.contains("differ by 10.0 % in prefill and 0.0 % in decode (mean of 16 pairs)")
+                        && n.contains("below 7.1 and 0.0 %")),
+        k.notes().toString());
   }
 }

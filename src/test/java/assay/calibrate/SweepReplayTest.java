@@ -58,7 +58,7 @@ class SweepReplayTest {
   @Test
   void memoryIsPredictedToTheByte() {
     for (ResultRow r : rows) {
-      Observation o = Observation.of(r, DeviceKind.CPU);
+      Observation o = Observation.of(r, DeviceKind.CPU, HostPace.USUAL);
       assertNotNull(o, r.model().name());
       assertEquals(6, o.memoryErrors().size());
       o.memoryErrors()
@@ -69,7 +69,7 @@ class SweepReplayTest {
   @Test
   void flopsArePredictedToTheLast() {
     for (ResultRow r : rows) {
-      Observation o = Observation.of(r, DeviceKind.CPU);
+      Observation o = Observation.of(r, DeviceKind.CPU, HostPace.USUAL);
       assertNotNull(o, r.model().name());
       assertEquals(r.measured().prefillFlops(), o.prefill().flops(), r.model().name());
     }

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 class InferenceMeterTest {
   private static final CeilingMeter.Effort SMALL =
       new CeilingMeter.Effort(1e-3, 0.02, 1 << 20, 1 << 18);
-  private static final TimeBudget QUICK = new TimeBudget(0.1, 0.05, 3, 5);
+  private static final TimeBudget QUICK = new TimeBudget(0.1, 0.05, 3, 5, 0);
   private static final Workload WORKLOAD = new Workload(2, 7, 4);
 
   private static InferenceMeter meter(Backend device, StopSignal stop) {

@@ -3,17 +3,23 @@ package assay.measure;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import assay.backend.Backend;
 import assay.backend.BackendInfo;
 import assay.backend.CeilingProbe;
+import assay.backend.cpu.CpuBackend;
 import assay.backend.reference.ReferenceBackend;
+import assay.model.DType;
 import assay.model.Precision;
 import assay.results.Ceilings;
 import assay.results.Environment;
+import assay.results.Pace;
 import assay.results.Times;
+import assay.tensor.Arena;
+import assay.tensor.MemoryCategory;
 import assay.tensor.Tensor;
 import java.util.HashSet;
 import java.util.List;
@@ -151,6 +157,12 @@ class MeasureToolsTest {
     public String sweepKind() {
       return "pretended";
     }
+
+    @Override
+    public double arithmeticSweep(Tensor result) {
+      readSweep(result, result);
+      return 1e6;
+    }
   }
 
   @Test
@@ -161,6 +173,41 @@ class MeasureToolsTest {
     assertThrows(
         IllegalStateException.class,
         () -> new CeilingMeter(new Probing(1 << 17), effort).of(Precision.FP32));
+  }
+
+  @Test
+  void theHostsPaceIsProbed() {
+    try (Backend device = new CpuBackend(2);
+        PaceMeter meter = PaceMeter.of(device)) {
+      assertNotNull(meter);
+      meter.probe();
+      meter.probe();
+      List<Pace> pace = meter.take();
+      assertEquals(2, pace.size());
+      for (Pace p : pace) {
+        // Far below what any processor does, far above what a wrong unit would give.
+        assertTrue(p.arithmeticFlopsPerSecond() > 1e8 && p.arithmeticFlopsPerSecond() < 1e14);
+        assertTrue(p.copyBytesPerSecond() > 1e8 && p.copyBytesPerSecond() < 1e13);
+        assertNotNull(p.cacheBytesPerSecond());
+      }
+      assertEquals(List.of(), meter.take());
+      assertEquals(0, device.liveBytes(), "the probe's memory is not the model's");
+    }
+    try (Backend device = new ReferenceBackend()) {
+      assertNull(PaceMeter.of(device));
+    }
+  }
+
+  /** All products are the same power of two: the sum is exact whatever its order. */
+  @Test
+  void theArithmeticProbeDoesAllOfItsWork() {
+    try (Backend device = new CpuBackend(3);
+        Arena arena = device.newArena(MemoryCategory.WORKSPACE, 256)) {
+      Tensor result = arena.allocate(DType.F32, 1, 1);
+      double flops = ((CeilingProbe) device).arithmeticSweep(result);
+      assertEquals(
+          flops / 2 / 1024 / 64, TensorValues.read(device, result)[0], 1e-6 * flops / 2 / 65536);
+    }
   }
 
   @Test

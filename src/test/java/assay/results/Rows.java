@@ -91,7 +91,8 @@ public final class Rows {
             1L << 25,
             6e10,
             null,
-            1),
+            1,
+            2.2e11),
         new Utilization(
             0.76,
             0.11,
@@ -104,7 +105,11 @@ public final class Rows {
             0.76,
             0.11),
         List.of(new OperationTime("prefill", "matmul", "288→960", 6, 0.004, 1_000L, 2_000L)),
-        new Samples(List.of(0.02, 0.021), List.of(0.001, 0.0012), 3),
+        new Samples(
+            List.of(0.02, 0.021),
+            List.of(0.001, 0.0012),
+            3,
+            List.of(new Pace(2.1e11, 2.9e10, 5.9e10))),
         new ResultRow.Arithmetic("fp32 FMA", "fp32 FMA"),
         List.of("spread of decode 18 %"),
         "assay run");

@@ -52,6 +52,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   private final StoredAttention stored;
   private final CpuSampler sampler;
   private final ReadSweep sweep;
+  private final ArithmeticSweep arithmetic;
 
   /** An empty view of the arena that holds the scratch memory: tells whether it still exists. */
   private @Nullable Tensor workspace;
@@ -85,6 +86,7 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
     stored = new StoredAttention(kernels, workers, attention);
     sampler = new CpuSampler(kernels.rows());
     sweep = new ReadSweep(workers);
+    arithmetic = new ArithmeticSweep(workers);
   }
 
   private static Kernels bestKernels() {
@@ -367,6 +369,13 @@ public final class CpuBackend extends HostBackend implements CeilingProbe {
   public String sweepKind() {
     return "sum of fp32 by %d threads, vectors of %d bits"
         .formatted(workers.count(), VectorRowKernels.vectorBits());
+  }
+
+  @Override
+  public double arithmeticSweep(Tensor result) {
+    result.require("result", DType.F32, 1, 1);
+    RawMemory.setFloat(Addresses.floats(result), (float) arithmetic.run());
+    return arithmetic.flops();
   }
 
   @Override

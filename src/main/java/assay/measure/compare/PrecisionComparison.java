@@ -45,7 +45,7 @@ import org.jspecify.annotations.Nullable;
 public final class PrecisionComparison {
   private static final int LOGIT_ROWS = 64;
   private static final int TIMED_PASSES = 17;
-  private static final TimeBudget TIMES = new TimeBudget(1.5, 1, 5, 100);
+  private static final TimeBudget TIMES = new TimeBudget(1.5, 1, 5, 100, 0);
 
   /**
    * One thing to compare.
