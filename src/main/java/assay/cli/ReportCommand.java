@@ -37,6 +37,9 @@ import picocli.CommandLine.Parameters;
     },
     footer = {"", "Example:", "  assay report assay-results/* --calibration host.json --out fleet"})
 final class ReportCommand implements Callable<Integer> {
+  /** Of a file that is no results at all, this many lines are named. */
+  private static final int MOST_PROBLEMS = 20;
+
   @Mixin private CommonOptions common;
 
   @Parameters(
@@ -79,7 +82,13 @@ final class ReportCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     ResultsReader.Contents contents = ResultsReader.read(results);
-    contents.problems().forEach(p -> common.err().println("assay: " + p));
+    int problems = contents.problems().size();
+    contents.problems().stream()
+        .limit(MOST_PROBLEMS)
+        .forEach(p -> common.err().println("assay: " + p));
+    if (problems > MOST_PROBLEMS) {
+      common.err().printf("assay: and %d more lines like these%n", problems - MOST_PROBLEMS);
+    }
     common.err().flush();
     if (contents.rows().isEmpty() && contents.comparisons().isEmpty()) {
       throw new UserError("no usable row in " + results + ": nothing to render");

@@ -254,6 +254,10 @@
     if (a.error) { $('verdict').textContent = ''; return; }
     const limit = a.device_memory_bytes;
     verdict(a.estimate, limit);
+    if (a.training && limit != null) {
+      const fits = a.training.total_bytes <= limit;
+      $('verdict').append(A.el('br'), A.el('span', { class: fits ? 'good' : 'bad' }, fits ? '✓ Training fits' : '✗ Training does not fit'), `: ${A.bytes(a.training.total_bytes)} of ${A.bytes(limit)}` + (a.training.devices > 1 ? ` on the fullest of ${a.training.devices}; not measured here` : ''));
+    }
     inference(a.estimate, limit);
     training(a.training, limit);
     rules(a.rules);

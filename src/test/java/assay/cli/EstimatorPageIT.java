@@ -237,6 +237,9 @@ class EstimatorPageIT {
     // More than fits is said.
     browser.eval("assay.set({batch: 1024, context: 2048})");
     assertTrue(text("verdict").contains("Does not fit"), text("verdict"));
+    browser.eval("assay.set({batch: 8, precision: 'bf16', train: true})");
+    assertTrue(text("verdict").contains("Training does"), text("verdict"));
+    browser.eval("assay.set({train: false})");
     // Several devices are judged by each one's share, and nobody calls that measured.
     browser.eval("assay.set({devices: 4})");
     assertTrue(text("verdict").contains("on 4 × RTX 4090 (4 tensor)"), text("verdict"));

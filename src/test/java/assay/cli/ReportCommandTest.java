@@ -167,6 +167,34 @@ class ReportCommandTest {
         ResultJson.mapper().readTree(out.toString()).at("/report").asString());
   }
 
+  /** What is damaged is named line by line, but not without end; what is whole is rendered. */
+  @Test
+  void damagedLinesAreNamedAndTheOthersUsed() throws IOException {
+    Path lines = folder.resolve("lines");
+    String whole = ResultJson.line(Rows.full("a"));
+    Files.writeString(
+        lines,
+        String.join(
+            "\n",
+            whole.replace("\"median\":0.021", "\"median\":-0.021"),
+            whole.replace("\"median\":0.021", "\"median\":NaN"),
+            whole.replace("\"schema\":1", "\"schema\":7"),
+            whole,
+            whole.substring(0, 400)));
+    assertEquals(2, run("report", lines, "--out", folder, "--markdown"));
+    List<String> said = err.toString().lines().toList();
+    assertEquals(4, said.size(), said.toString());
+    assertTrue(
+        said.getFirst().contains("line 1") && said.getFirst().contains("positive"), "" + said);
+    assertTrue(said.get(2).contains("line 3: schema 7"), said.get(2));
+    assertTrue(said.get(3).contains("line 5: cut off"), said.get(3));
+    assertTrue(out.toString().startsWith("1 row\n"), out.toString());
+    Files.writeString(lines, whole + "\n" + "no\n".repeat(1000));
+    assertEquals(2, run("report", lines, "--out", folder, "--markdown"));
+    assertEquals(21, err.toString().lines().count());
+    assertTrue(err.toString().contains("and 980 more lines"), err.toString());
+  }
+
   @Test
   void badFilesAreOneLine() throws IOException {
     Path rows = STORED.resolve("run-tiny.jsonl");
