@@ -92,7 +92,7 @@ class OwnGeneratorStandInTest {
 
   /** Mean 0 and deviation 1/√columns, to four deviations of what so many elements can tell. */
   private static void moments(float[] x, TensorSpec spec) {
-    double deviation = 1 / Math.sqrt(spec.columns());
+    double deviation = 1 / Math.sqrt((double) spec.columns());
     double sum = 0;
     double squares = 0;
     for (float v : x) {
