@@ -220,11 +220,14 @@ final class DeviceCommand implements Runnable {
     t.print(out, "  ");
     printSizes(out, f);
     if (f.integerOpsPerSecond.isPresent()) {
-      out.printf("  int8 × int8 → int32: %s%n", rate(f.integerOpsPerSecond.getAsDouble(), "OP/s"));
+      out.printf(
+          "  int8 × int8 → int32: %s (no model's: blocks of 32 have scales of their own)%n",
+          rate(f.integerOpsPerSecond.getAsDouble(), "OP/s"));
     }
     if (f.f8FlopsPerSecond.isPresent()) {
       out.printf(
-          "  e4m3 × e4m3 (cuBLASLt): %s%n", rate(f.f8FlopsPerSecond.getAsDouble(), "FLOP/s"));
+          "  e4m3 × e4m3 (cuBLASLt): %s without rounding activations%n",
+          rate(f.f8FlopsPerSecond.getAsDouble(), "FLOP/s"));
     }
     Ceilings c = f.ceilings.values().iterator().next();
     out.printf(

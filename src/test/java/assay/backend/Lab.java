@@ -65,7 +65,7 @@ public final class Lab implements AutoCloseable {
   /** A tensor, and its guard right behind it. */
   private Tensor guarded(Function<TensorAllocator, Tensor> allocation) {
     TensorPlan plan = new TensorPlan();
-    allocation.apply(plan);
+    Tensor _ = allocation.apply(plan);
     plan.allocate(DType.F32, 1, GUARD_COLUMNS);
     if (plan.reservedBytes() > left) {
       left = Math.max(ARENA_BYTES, plan.reservedBytes());
