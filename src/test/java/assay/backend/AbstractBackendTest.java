@@ -12,7 +12,9 @@ import assay.model.NormKind;
 import assay.model.Precision;
 import assay.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -134,7 +136,12 @@ public abstract class AbstractBackendTest {
   @ParameterizedTest
   @MethodSource("shapes")
   void matmul(int rows, int outputs, int inputs) {
+    float[] values = Lab.random(2, outputs * inputs);
     for (DType type : weightTypes()) {
+      Map<Lab, Tensor> weights = new IdentityHashMap<>();
+      for (Lab on : List.of(judge, lab)) {
+        weights.put(on, on.weight(type, outputs, inputs, values));
+      }
       for (boolean accumulate : new boolean[] {false, true}) {
         double terms = Math.sqrt(inputs);
         // Worst over the output of a sum of `inputs` products of normals: inputs · u times the sum
@@ -150,7 +157,7 @@ public abstract class AbstractBackendTest {
             type + " " + rows + "x" + outputs + "x" + inputs,
             on -> {
               Tensor x = activations(on, 1, rows, inputs + 3).columns(2, inputs);
-              Tensor w = on.weight(type, outputs, inputs, Lab.random(2, outputs * inputs));
+              Tensor w = weights.get(on);
               float[] before = accumulate ? Lab.random(3, rows * (outputs + 5)) : null;
               Tensor out =
                   before == null
@@ -169,8 +176,8 @@ public abstract class AbstractBackendTest {
   @ParameterizedTest
   @MethodSource("shapes")
   void weightsReadBackAsWritten(int rows, int outputs, int inputs) {
+    float[] values = Lab.random(5, outputs * inputs);
     for (DType type : weightTypes()) {
-      float[] values = Lab.random(5, outputs * inputs);
       byte[] expected = judge.weightBytes(judge.weight(type, outputs, inputs, values));
       assertArrayEquals(
           expected, lab.weightBytes(lab.weight(type, outputs, inputs, values)), type.toString());

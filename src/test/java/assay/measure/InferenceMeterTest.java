@@ -67,6 +67,14 @@ class InferenceMeterTest {
         m.prefillFlopsPerSecond() / out.ceilings().peakFlopsPerSecond(),
         out.utilization().prefillMfu(),
         1e-9);
+    assertEquals(
+        m.prefillFlopsPerSecond() / out.ceilings().gemmFlopsPerSecond(),
+        out.utilization().prefillGemmShare(),
+        1e-9);
+    assertEquals(
+        m.decodeFlopsPerSecond() / out.ceilings().gemmFlopsPerSecond(),
+        out.utilization().decodeGemmShare(),
+        1e-9);
     return out;
   }
 
