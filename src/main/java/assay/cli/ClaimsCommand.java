@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -32,10 +33,11 @@ import picocli.CommandLine.Parameters;
       "Every claim under test: what it predicts, what was computed or measured, the verdict.",
       "Identities are computed on the spot; the rest comes from stored results, or from"
           + " experiments",
-      "that --measure runs on this device."
+      "that --measure runs on this device. Lines of RESULTS that cannot be used are named, the",
+      "others are used (exit code 2)."
     },
     footer = {"", "Example:", "  assay claims --measure"})
-final class ClaimsCommand implements Runnable {
+final class ClaimsCommand implements Callable<Integer> {
   private static final Path USUAL = Path.of("assay-results");
 
   @Mixin private CommonOptions common;
@@ -69,7 +71,7 @@ final class ClaimsCommand implements Runnable {
   private @Nullable Path textFile;
 
   @Override
-  public void run() {
+  public Integer call() {
     Ledger ledger = new Ledger();
     for (String id : only) {
       if (ledger.claims().stream().noneMatch(c -> c.id().equals(id))) {
@@ -99,6 +101,9 @@ final class ClaimsCommand implements Runnable {
     } else {
       printTable(entries);
     }
+    // Lines of files that nobody named are only warned of.
+    boolean bad = !rows.problems().isEmpty() || !stored.problems().isEmpty();
+    return bad && !results.isEmpty() ? UserError.BAD_INPUT : ExitCode.DONE;
   }
 
   /** Folders of assay-results here, oldest first; none is no error. */

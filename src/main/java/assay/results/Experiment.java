@@ -64,6 +64,9 @@ public record Experiment(
             if (value == null || !Double.isFinite(value)) {
               throw new assay.model.UserError(name + " is " + value + ": expected a number");
             }
+            if (value < 0 && (name.endsWith("seconds") || name.endsWith("_bytes"))) {
+              throw new assay.model.UserError(name + " is " + value + ": expected 0 or more");
+            }
             out.put(name, value);
           });
     }

@@ -9,6 +9,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.exc.StreamReadException;
 
 /** Experiments as JSON lines, beside the {@code results.jsonl} of the same run. */
 public final class ExperimentsFile {
@@ -72,9 +73,18 @@ public final class ExperimentsFile {
         }
         out.add(e);
       } catch (JacksonException | UserError e) {
-        String why = String.valueOf(e.getMessage()).lines().findFirst().orElse("unreadable");
+        // A line that ends too early is one that a killed writer began.
+        String why =
+            e instanceof StreamReadException && i == lines.size() - 1
+                ? "cut off, as when the writer was killed; expected a whole line"
+                : reason(e);
         problems.add(new ResultsReader.Problem(file, i + 1, why));
       }
     }
+  }
+
+  private static String reason(RuntimeException e) {
+    Throwable cause = e.getCause() instanceof UserError inner ? inner : e;
+    return String.valueOf(cause.getMessage()).lines().findFirst().orElse("unreadable");
   }
 }
