@@ -106,10 +106,15 @@ final class F8Products implements AutoCloseable {
     return takes(c.qDim(), c.hiddenSize())
         && takes(c.kvDim(), c.hiddenSize())
         && takes(c.hiddenSize(), c.intermediateSize())
-        && has(ASKED_ROWS, c.qDim() + 2 * c.kvDim(), c.hiddenSize())
-        && has(ASKED_ROWS, c.hiddenSize(), c.qDim())
-        && has(ASKED_ROWS, up, c.hiddenSize())
-        && has(ASKED_ROWS, c.hiddenSize(), c.intermediateSize());
+        && hasForAnyRows(c.qDim() + 2 * c.kvDim(), c.hiddenSize())
+        && hasForAnyRows(c.hiddenSize(), c.qDim())
+        && hasForAnyRows(up, c.hiddenSize())
+        && hasForAnyRows(c.hiddenSize(), c.intermediateSize());
+  }
+
+  /** As far as the fewest rows and a usual number of them can tell. */
+  private boolean hasForAnyRows(int m, int k) {
+    return has(MatrixOps.MAX_GEMV_ROWS + 1, m, k) && has(ASKED_ROWS, m, k);
   }
 
   /** The library's rule for a weight matrix. */
