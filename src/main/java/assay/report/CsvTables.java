@@ -33,6 +33,9 @@ public final class CsvTables {
     if (in.calibration() != null) {
       out.put("calibration-errors.csv", csv(OtherTables.heldOut(in.calibration())));
       out.put("calibration-constants.csv", csv(OtherTables.constants(in.calibration())));
+      if (!in.calibration().notes().isEmpty()) {
+        out.put("calibration-notes.csv", csv(OtherTables.notes(in.calibration())));
+      }
     }
     return out;
   }

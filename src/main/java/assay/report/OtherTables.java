@@ -97,6 +97,12 @@ final class OtherTables {
     return t;
   }
 
+  static Table notes(Calibration k) {
+    Table t = new Table("Rows that the fit left out, and what it rests on").prose("note");
+    k.notes().forEach(n -> t.add(0, List.of(Table.text(n))));
+    return t;
+  }
+
   static Table ledger(List<ReportInput.ClaimLine> claims) {
     Table t =
         new Table("Every claim under test")

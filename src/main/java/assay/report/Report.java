@@ -75,14 +75,16 @@ final class Report {
           k.open().isEmpty()
               ? ""
               : " These rows do not determine " + String.join(", ", k.open()) + ".";
+      String left = k.notes().isEmpty() ? "" : " " + String.join(". ", k.notes()) + ".";
       all.add(
           new Section(
               "calibration",
               "Calibration",
               "How far the fitted constants can be trusted, on results that were not fitted."
-                  + open,
+                  + open
+                  + left,
               List.of("calibration-plot"),
-              List.of(OtherTables.heldOut(k), OtherTables.constants(k))));
+              List.of(OtherTables.heldOut(k), OtherTables.constants(k), OtherTables.notes(k))));
     }
     if (!in.claims().isEmpty()) {
       all.add(
