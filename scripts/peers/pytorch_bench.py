@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The shapes that Assay measures, in PyTorch, alternating with Assay in the same run.
 
-One round is: Assay, then PyTorch eager, SDPA and compiled, each a prefill and a stretch of decoding over a static KV
-cache; rounds repeat, so that a device that gets warmer does so for all. With --logits, a random Llama of transformers is
+One round is Assay and PyTorch eager, SDPA and compiled, each a prefill and a stretch of decoding over a static KV cache;
+rounds repeat, each beginning with another one, so that a device that gets warmer does so for all. With --logits, a random Llama of transformers is
 saved and both give its logits. Needs PyTorch; transformers and safetensors for --logits. Results: JSON lines, one per
 sample, and a table of medians on standard output. Nothing here belongs to Assay's own figures.
 """
@@ -209,28 +209,47 @@ def measure(a, torch):
             out.write(json.dumps(row) + "\n")
             out.flush()
 
-        for mode, (prefill, decode) in list(runs.items()):
-            try:  # warm up, compile
-                for _ in range(2):
-                    sample(torch, model, prefill, decode, ids, min(a.generate, 8))
-            except Exception as e:  # a peer that does not work is reported, not fatal
-                print("pytorch_bench: %s does not run: %s" % (mode, str(e).splitlines()[0]), file=sys.stderr)
-                out.write(json.dumps({"who": mode, "failed": str(e).splitlines()[0]}) + "\n")
-                del runs[mode]
+        def failed(who, e):  # who does not work is reported, not fatal
+            why = (str(e).splitlines() or [type(e).__name__])[0]
+            print("pytorch_bench: %s does not run: %s" % (who, why), file=sys.stderr)
+            out.write(json.dumps({"who": who, "failed": why}) + "\n")
+
+        ready = ["assay"] if a.assay else []
+
+        def warm_up(modes):
+            for mode in modes:
+                try:
+                    for _ in range(2):
+                        sample(torch, model, *runs[mode], ids, min(a.generate, 8))
+                    ready.append(mode)
+                except Exception as e:
+                    failed(mode, e)
+
+        def take(who, r):
+            try:
+                if who == "assay":
+                    keep(who, *assay_sample(a, Path(folder) / str(r)), round=r)
+                else:
+                    keep(who, *sample(torch, model, *runs[who], ids, a.generate), round=r)
+            except Exception as e:
+                failed(who, e)
+                ready.remove(who)
+
         longest = 0
         try:
+            # The first round goes without what must be compiled, which can take longer than there is time.
+            warm_up([m for m in runs if m != "compiled"])
             for r in range(a.rounds):
+                if r == min(1, a.rounds - 1):
+                    warm_up([m for m in runs if m == "compiled"])
                 start = time.monotonic()
                 if start + longest - began > a.seconds:
                     print("pytorch_bench: %d of %d rounds in %.0f s" % (r, a.rounds, a.seconds), file=sys.stderr)
                     break
                 # Each round begins with another one, so that nobody always follows the same.
-                turns = (["assay"] if a.assay else []) + list(runs)
-                for who in turns[r % len(turns) :] + turns[: r % len(turns)] if turns else []:
-                    if who == "assay":
-                        keep(who, *assay_sample(a, Path(folder) / str(r)), round=r)
-                    else:
-                        keep(who, *sample(torch, model, *runs[who], ids, a.generate), round=r)
+                first = r % max(1, len(ready))
+                for who in ready[first:] + ready[:first]:
+                    take(who, r)
                 longest = max(longest, time.monotonic() - start)
         except KeyboardInterrupt:  # what is there is worth its table
             print("pytorch_bench: interrupted", file=sys.stderr)
