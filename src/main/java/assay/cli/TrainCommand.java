@@ -287,11 +287,15 @@ final class TrainCommand implements Runnable {
     common
         .out()
         .printf(
-            "%s: %s parameters, %d tokens of text, %.2f characters each; %s%n",
+            "%s: %s parameters, %s trained, %d tokens %s; %s%n",
             step.config().name(),
             Quantity.count(step.config().parameters()),
+            Quantity.count(TrainingFlops.trainedParameters(predicted.request())),
             text.tokens().length,
-            (double) text.characters() / text.tokens().length,
+            text.vocabulary() == null
+                ? "drawn evenly"
+                : "of text, %.2f characters each"
+                    .formatted((double) text.characters() / text.tokens().length),
             step.description());
     TextTable t = new TextTable(1, "bytes", "predicted", "allocated", "");
     for (MemoryCategory c : step.ledger().bytes().keySet()) {

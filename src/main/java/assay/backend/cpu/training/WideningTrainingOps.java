@@ -37,7 +37,9 @@ public final class WideningTrainingOps implements TrainingOps<Tensor> {
 
   @Override
   public String description() {
-    return core.description() + ", other types widened to fp32 for each operation";
+    return copies == null
+        ? core.description()
+        : core.description() + ", other types widened to fp32 for each operation";
   }
 
   @Override
