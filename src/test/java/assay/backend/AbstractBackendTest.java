@@ -14,7 +14,6 @@ import assay.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -138,7 +137,7 @@ public abstract class AbstractBackendTest {
   void matmul(int rows, int outputs, int inputs) {
     float[] values = Lab.random(2, outputs * inputs);
     for (DType type : weightTypes()) {
-      Map<Lab, Tensor> weights = new IdentityHashMap<>();
+      IdentityHashMap<Lab, Tensor> weights = new IdentityHashMap<>();
       for (Lab on : List.of(judge, lab)) {
         weights.put(on, on.weight(type, outputs, inputs, values));
       }
