@@ -89,8 +89,8 @@ class TrainingUtilizationTest {
     good.put("seconds", 0.1);
     Map<String, Double> mixed = new HashMap<>(good);
     mixed.put("element_bytes", 2.0);
-    Map<String, Double> backwards = new HashMap<>(good);
-    backwards.put("seconds", -1.0);
+    Map<String, Double> instant = new HashMap<>(good);
+    instant.put("seconds", 0.0);
     Map<String, Double> untimed = new HashMap<>(good);
     untimed.remove("seconds");
     Experiment e =
@@ -106,7 +106,7 @@ class TrainingUtilizationTest {
             List.of(
                 new Experiment.Point("good", good),
                 new Experiment.Point("mixed", mixed),
-                new Experiment.Point("backwards", backwards),
+                new Experiment.Point("instant", instant),
                 new Experiment.Point("untimed", untimed)),
             "a command");
     List<TrainingUtilization.Step> steps =
