@@ -61,7 +61,10 @@ public interface Backend extends AutoCloseable {
     return InputRounding.NONE;
   }
 
-  /** The same for one product of {@code rows} rows in a session of this very model. */
+  /**
+   * The same for one product of {@code rows} rows in a session of this very model. Of the weight
+   * only type and shape count: it may be another device's.
+   */
   default InputRounding inputRounding(
       Precision precision, ModelConfig config, int rows, Tensor weight) {
     return inputRounding(precision, rows > 1);

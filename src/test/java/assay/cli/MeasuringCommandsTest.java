@@ -145,7 +145,9 @@ class MeasuringCommandsTest {
     JsonNode claims = ResultJson.mapper().readTree(out.toString()).get("claims");
     assertEquals(2, claims.size());
     for (JsonNode c : claims) {
-      assertEquals("fails", c.get("verdict").asString(), c.toString());
+      // The built-in model's tokenizer has no entries for Chinese: that says nothing of K1.
+      String verdict = c.get("id").asString().equals("K1") ? "not-measured" : "fails";
+      assertEquals(verdict, c.get("verdict").asString(), c.toString());
     }
     assertEquals(2, Files.readAllLines(results.resolve("experiments.jsonl")).size());
     assertFalse(Files.exists(results.resolve("results.jsonl")), "no rows were needed");

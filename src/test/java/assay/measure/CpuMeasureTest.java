@@ -52,10 +52,11 @@ class CpuMeasureTest {
   @Test
   void theSweepReadsEverything() {
     try (Backend device = new CpuBackend(3, new VectorKernels())) {
-      CeilingMeter.Effort effort = new CeilingMeter.Effort(1e-3, 0.05, (8 << 20) + 16_384, 0);
+      CeilingMeter.Effort effort = new CeilingMeter.Effort(1e-3, 0.3, (8 << 20) + 16_384, 0);
       Ceilings c = new CeilingMeter(device, effort).of(Precision.FP32);
       assertEquals((8 << 20) + 16_384, c.copyBytes());
-      assertTrue(c.copyBytesPerSecond() > 1e8, c.toString());
+      // Far below any memory, with a compiler that may not be through on a busy machine.
+      assertTrue(c.copyBytesPerSecond() > 1e7, c.toString());
     }
   }
 
