@@ -360,7 +360,7 @@ public final class CeilingMeter {
       double flops = probe.arithmeticSweep(result);
       return flops
           / FastestRun.seconds(
-              backend, effort.sampleSeconds / 5, () -> probe.arithmeticSweep(result));
+              backend, effort.sampleSeconds, () -> probe.arithmeticSweep(result));
     }
   }
 
