@@ -359,8 +359,7 @@ public final class CeilingMeter {
       Tensor result = arena.allocate(DType.F32, 1, 1);
       double flops = probe.arithmeticSweep(result);
       return flops
-          / FastestRun.seconds(
-              backend, effort.sampleSeconds, () -> probe.arithmeticSweep(result));
+          / FastestRun.seconds(backend, effort.sampleSeconds, () -> probe.arithmeticSweep(result));
     }
   }
 
